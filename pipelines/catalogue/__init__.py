@@ -1,0 +1,1 @@
+"""What schemas/ and expectations/ say, loaded and checked once."""

@@ -1,0 +1,82 @@
+"""The whole catalogue, loaded and checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pipelines.catalogue.categories import Category, load_category
+from pipelines.catalogue.code_lists import CodeList, load_code_list
+from pipelines.catalogue.endpoints import Endpoint
+from pipelines.catalogue.feeds import Department, Feed, feed_documents, load_department, load_feed
+from pipelines.catalogue.yaml_source import parse, read
+from pipelines.errors import CatalogueError
+from pipelines.settings import Settings
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything ``schemas/`` says, cross-checked."""
+
+    code_lists: dict[str, CodeList]
+    categories: dict[str, Category]
+    endpoints: dict[str, Endpoint]
+    departments: dict[str, Department]
+    feeds: dict[str, Feed]
+
+    def feed(self, code: str) -> Feed:
+        """The feed with this code; a :class:`CatalogueError` that lists the known ones otherwise."""
+        if code not in self.feeds:
+            raise CatalogueError(f"unknown feed {code}", remedy=f"use one of {', '.join(sorted(self.feeds))}")
+        return self.feeds[code]
+
+    def category_of(self, feed: Feed) -> Category:
+        return self.categories[feed.category]
+
+    def department_of(self, feed: Feed) -> Department:
+        return self.departments[feed.department]
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Load and check all of ``schemas/``; the first thing wrong is a :class:`CatalogueError` with file and line."""
+    return _load(settings.schemas.resolve())
+
+
+@lru_cache(maxsize=8)
+def _load(schemas: Path) -> Catalogue:
+    settings = Settings(root=schemas.parent)
+    code_lists = {}
+    for path in sorted((schemas / "code_lists").glob("*.yaml")):
+        code_list = load_code_list(read(path))
+        code_lists[code_list.code_list] = code_list
+    categories = {}
+    for path in sorted((schemas / "categories").glob("*.yaml")):
+        category = load_category(read(path), set(code_lists))
+        categories[category.category] = category
+    endpoints = {}
+    for path in sorted((schemas / "endpoints").glob("*.yaml")):
+        document = read(path)
+        endpoint = parse(document, Endpoint)
+        for name in endpoint.categories:
+            if name not in categories:
+                raise document.error(
+                    f"unknown category {name}", remedy="name a category of this catalogue", at=("categories",)
+                )
+        endpoints[endpoint.endpoint] = endpoint
+    departments = {}
+    for path in sorted((schemas / "departments").glob("*/department.yaml")):
+        department = load_department(read(path))
+        departments[department.department] = department
+    values = {name: code_list.values for name, code_list in code_lists.items()}
+    feeds = {}
+    for path in feed_documents(settings):
+        document = read(path)
+        if path.parent.name not in departments:
+            raise document.error(
+                f"the folder {path.parent.name} has no department.yaml",
+                remedy="describe the department there",
+            )
+        feed = load_feed(document, categories, set(endpoints), values)
+        feeds[feed.feed] = feed
+    return Catalogue(code_lists, categories, endpoints, departments, feeds)

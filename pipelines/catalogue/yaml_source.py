@@ -1,0 +1,113 @@
+"""YAML files read so that every complaint can name its line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipelines.errors import CatalogueError
+
+Location = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Base of everything read from a file: unknown keys are errors, values do not change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Document:
+    """The content of one YAML file and the line each part of it starts at."""
+
+    path: Path
+    data: Any
+    lines: dict[Location, int]
+
+    def line(self, location: Location) -> int:
+        """Line of the innermost known part of ``location``; 1 when nothing of it is known."""
+        parts = list(location)
+        while parts:
+            found = self.lines.get(tuple(parts))
+            if found is not None:
+                return found
+            parts.pop()
+        return 1
+
+    def error(self, problem: str, *, remedy: str, at: Location = ()) -> CatalogueError:
+        """A complaint about one place in this file."""
+        return CatalogueError(problem, remedy=remedy, file=self.path, line=self.line(at))
+
+
+def read(path: Path) -> Document:
+    """Read one YAML file; raises :class:`CatalogueError` for a missing file, bad syntax or a repeated key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CatalogueError(
+            "the file is missing", remedy="create it or mend the reference to it", file=path
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CatalogueError("the file is not UTF-8", remedy="save it as UTF-8", file=path) from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise CatalogueError(
+            f"not valid YAML: {error.problem}", remedy="mend the syntax on that line", file=path, line=line
+        ) from error
+    lines: dict[Location, int] = {}
+    if node is not None:
+        _collect(node, (), lines, path)
+    return Document(path, data, lines)
+
+
+def parse(document: Document, model: type[Model]) -> Model:
+    """Validate a document against a model; the first complaint becomes a :class:`CatalogueError` with its line."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise document.error(
+            f"{where}: {first['msg']}{more}",
+            remedy=_remedy(first["type"], model, first["loc"]),
+            at=tuple(first["loc"]),
+        ) from error
+
+
+def _remedy(kind: str, model: type[BaseModel], location: Location) -> str:
+    if kind == "extra_forbidden":
+        known = ", ".join(model.model_fields) if len(location) == 1 else "those of its neighbours"
+        return f"mend the spelling or remove the key; known keys are {known}"
+    if kind == "missing":
+        return "add the key"
+    return "mend the value"
+
+
+def _collect(node: yaml.Node, location: Location, lines: dict[Location, int], path: Path) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise CatalogueError(
+                    f"the key {name} stands twice",
+                    remedy="keep one of them",
+                    file=path,
+                    line=key.start_mark.line + 1,
+                )
+            seen.add(name)
+            lines[(*location, name)] = key.start_mark.line + 1
+            _collect(value, (*location, name), lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _collect(item, (*location, index), lines, path)

@@ -1,0 +1,1 @@
+"""Which rows are about the same decision, and which of them survives."""

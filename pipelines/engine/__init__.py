@@ -1,0 +1,1 @@
+"""DuckDB sessions and the SQL macros; the only place that imports duckdb."""

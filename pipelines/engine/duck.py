@@ -1,0 +1,127 @@
+"""DuckDB sessions: one in-memory database per task, offline, with the macros of ``macros/`` loaded."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.errors import StorageError
+
+MACRO_FOLDER = Path(__file__).parent / "macros"
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+
+class Session:
+    """A DuckDB connection reduced to what the steps need.
+
+    Steps pass relation *names* to each other inside one session; values always travel as parameters,
+    identifiers through :func:`identifier`, file names through :func:`literal`.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def execute(self, sql: str, parameters: Parameters = None) -> None:
+        self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
+
+    def rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
+        """All result rows as tuples; for small results."""
+        self.execute(sql, parameters)
+        return self.connection.fetchall()
+
+    def one(self, sql: str, parameters: Parameters = None) -> tuple[Any, ...]:
+        """The only result row."""
+        found = self.rows(sql, parameters)
+        if len(found) != 1:
+            raise LookupError(f"expected one row, got {len(found)}")
+        return found[0]
+
+    def arrow(self, sql: str, parameters: Parameters = None) -> pa.Table:
+        """The result as an Arrow table, in memory."""
+        table: pa.Table = self.connection.sql(sql, params=parameters).to_arrow_table()
+        return table
+
+    def batches(self, sql: str, parameters: Parameters = None) -> pa.RecordBatchReader:
+        """The result as a stream of Arrow batches."""
+        reader: pa.RecordBatchReader = self.connection.sql(sql, params=parameters).to_arrow_reader()
+        return reader
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table readable under ``name``."""
+        self.connection.register(name, table)
+
+    def count(self, relation: str) -> int:
+        return int(self.one(f"SELECT count(*) FROM {identifier(relation)}")[0])  # noqa: S608 - quoted
+
+    def columns(self, relation: str) -> list[str]:
+        """Column names of a relation, in order."""
+        described = self.rows(f"DESCRIBE {identifier(relation)}")
+        return [str(row[0]) for row in described]
+
+    def write_parquet(self, sql: str, path: Path, *, level: int = 1) -> int:
+        """Write a query to one zstd Parquet file, atomically; returns the rows written.
+
+        Raises :class:`StorageError` when the disk refuses.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".writing")
+        options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}"
+        try:
+            written = self.rows(f"COPY ({sql}) TO {literal(str(beside))} ({options})")[0][0]
+        except duckdb.IOException as error:
+            beside.unlink(missing_ok=True)
+            raise StorageError(
+                "cannot be written", file=path, remedy="free disk space or mend permissions, then run again"
+            ) from error
+        beside.rename(path)
+        return int(written)
+
+
+def identifier(name: str) -> str:
+    """A name quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text constant quoted for SQL, for the places that take no parameter (COPY, file lists)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@cache
+def _macro_texts() -> tuple[str, ...]:
+    return tuple(path.read_text(encoding="utf-8") for path in sorted(MACRO_FOLDER.glob("*.sql")))
+
+
+@contextmanager
+def session(scratch: Path | None = None, *, threads: int = 2, memory_limit: str = "2GB") -> Iterator[Session]:
+    """Open an in-memory session that spills to a folder of its own under ``scratch``.
+
+    Extensions can neither be installed nor loaded on the side: no step fetches anything at run time.
+    """
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+    spill = Path(tempfile.mkdtemp(prefix="duck-", dir=scratch))
+    connection = duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        for text in _macro_texts():
+            connection.execute(text)
+        yield Session(connection)
+    finally:
+        connection.close()
+        shutil.rmtree(spill, ignore_errors=True)

@@ -1,0 +1,45 @@
+"""What intake hands to the next steps: rows of text with their locators, in Parquet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+LINE_COLUMN = "_line"
+
+
+@dataclass(frozen=True)
+class RowsPart:
+    """The rows of one sheet of one extract.
+
+    ``path`` is a Parquet file with one VARCHAR column per source column, in ``columns`` order; its row ``n``
+    (0-based) is row number ``row_offset + n`` of the run. Lines are consecutive from ``first_line``, unless
+    ``first_line`` is None: then the file has a BIGINT column ``_line``. Lines and sheets are counted as a
+    person sees them: the first line of a file is line 1.
+    """
+
+    extract: str
+    extract_name: str
+    sheet: str
+    path: Path
+    columns: tuple[str, ...]
+    row_offset: int
+    row_count: int
+    first_line: int | None
+    template: str | None = None
+    fixed_subject_kind: str | None = None
+    date_system_1904: bool = False
+
+    @property
+    def line_expression(self) -> str:
+        """SQL that gives the line of a row when the file is read with ``file_row_number``."""
+        return LINE_COLUMN if self.first_line is None else f"({self.first_line} + file_row_number)"
+
+    def as_json(self) -> dict[str, Any]:
+        """A form that the manifest of a run can keep."""
+        return {**asdict(self), "path": self.path.name, "columns": list(self.columns)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any], folder: Path) -> RowsPart:
+        return RowsPart(**{**data, "path": folder / data["path"], "columns": tuple(data["columns"])})

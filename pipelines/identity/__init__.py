@@ -1,0 +1,1 @@
+"""Codes of organisations, persons and regions, and the verdict on each."""

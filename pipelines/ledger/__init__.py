@@ -1,0 +1,1 @@
+"""The relational ledger: batches, runs, extracts, outbox, receipts."""

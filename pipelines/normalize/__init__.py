@@ -1,0 +1,1 @@
+"""Rows in whatever form a department writes them become standard form; every repair is recorded."""

@@ -1,0 +1,1 @@
+"""Strings the steps together: a batch, a night, a delivery, a report."""

@@ -1,0 +1,1 @@
+"""Rules, the one-scan verdict, Great Expectations, findings and the conservation check."""

@@ -1,0 +1,1 @@
+"""What people read: scorecards for the credit office, workbooks for departments."""

@@ -1,0 +1,1 @@
+"""A reference receiver: a real HTTP server that validates, assigns ids and stores what it accepted."""

@@ -1,0 +1,73 @@
+"""Where things are. Everything can be set by environment variables that start with ``GUIJI_``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Paths and limits of one installation.
+
+    ``root`` holds what is configured (``schemas/``, ``expectations/``), ``home`` what is produced (landing,
+    runs, records, ledger, reports), ``inbox`` what departments drop. Nothing else is read or written.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GUIJI_", extra="ignore")
+
+    root: Path = PROJECT_ROOT
+    home: Path = Path("var")
+    inbox: Path = PROJECT_ROOT / "data_samples"
+    ledger_url: str | None = None
+    threads: int = Field(default=2, ge=1)
+    memory_limit: str = "2GB"
+
+    @cached_property
+    def home_path(self) -> Path:
+        return self.home.resolve()
+
+    @property
+    def schemas(self) -> Path:
+        return self.root / "schemas"
+
+    @property
+    def expectations(self) -> Path:
+        return self.root / "expectations"
+
+    @property
+    def landing(self) -> Path:
+        """Extract bytes as they came, named by their SHA-256."""
+        return self.home_path / "landing"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run: rows, rejects, verdicts, findings, repairs."""
+        return self.home_path / "runs"
+
+    @property
+    def records(self) -> Path:
+        """One Delta table per category."""
+        return self.home_path / "records"
+
+    @property
+    def reports(self) -> Path:
+        return self.home_path / "reports"
+
+    @property
+    def locks(self) -> Path:
+        return self.home_path / "locks"
+
+    @property
+    def scratch(self) -> Path:
+        """Where DuckDB spills; safe to delete when nothing runs."""
+        return self.home_path / "scratch"
+
+    @property
+    def ledger(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger_url or f"sqlite:///{self.home_path / 'ledger.sqlite'}"
