@@ -1,0 +1,256 @@
+"""Tables of the ledger: who did what, when, with how many rows and which hash.
+
+All instants are UTC, stored without zone; business dates, decision dates and deadlines are calendar days in
+Asia/Shanghai.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Date, DateTime, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Hash = String(64)
+
+
+class Base(DeclarativeBase):
+    """Common base; constraint names are fixed so that migrations can name them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Batch(Base):
+    """One feed for one business date. ``run`` is the published run that counts, if any."""
+
+    __tablename__ = "batch"
+    __table_args__ = (UniqueConstraint("feed", "business_date"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    feed: Mapped[str] = mapped_column(String(100))
+    business_date: Mapped[date] = mapped_column(Date)
+    run: Mapped[str | None] = mapped_column(String(140))
+
+
+class Run(Base):
+    """One attempt at a batch.
+
+    ``state``: ``running`` → ``published``, ``unchanged`` (same bytes and same rules as the published run: a
+    recorded no-op), ``failed`` or ``abandoned`` (replaced by a newer attempt after a crash). ``swept`` says
+    that nothing of an unpublished run is left in the record store. ``fingerprint`` hashes what decides the
+    result: extract hashes, feed, schema, rules.
+    """
+
+    __tablename__ = "run"
+    __table_args__ = (UniqueConstraint("batch_id", "attempt"),)
+
+    id: Mapped[str] = mapped_column(String(140), primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id"), index=True)
+    feed: Mapped[str] = mapped_column(String(100))
+    category: Mapped[str] = mapped_column(String(60))
+    business_date: Mapped[date] = mapped_column(Date)
+    attempt: Mapped[int]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    stage: Mapped[str] = mapped_column(String(20))
+    swept: Mapped[bool] = mapped_column(default=False)
+    fingerprint: Mapped[str | None] = mapped_column(Hash)
+    started_at: Mapped[datetime] = mapped_column(DateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime)
+    rows_decoded: Mapped[int] = mapped_column(default=0)
+    lines_undecoded: Mapped[int] = mapped_column(default=0)
+    accepted: Mapped[int] = mapped_column(default=0)
+    duplicate: Mapped[int] = mapped_column(default=0)
+    quarantined: Mapped[int] = mapped_column(default=0)
+    blocked: Mapped[int] = mapped_column(default=0)
+    excluded: Mapped[int] = mapped_column(default=0)
+    new: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    outdated: Mapped[int] = mapped_column(default=0)
+    late: Mapped[int] = mapped_column(default=0)
+    repairs: Mapped[int] = mapped_column(default=0)
+    earliest_deadline: Mapped[date | None] = mapped_column(Date)
+    problem: Mapped[str | None] = mapped_column(Text)
+    manifest: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class Extract(Base):
+    """The bytes pulled for a run, as they came; the file lies in the landing under its SHA-256."""
+
+    __tablename__ = "extract"
+    __table_args__ = (UniqueConstraint("run", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
+    position: Mapped[int]
+    sha256: Mapped[str] = mapped_column(Hash, index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    bytes: Mapped[int]
+    rows_decoded: Mapped[int]
+    lines_undecoded: Mapped[int]
+    manifest: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class RuleCount(Base):
+    """How many rows of a run a rule was applied to and how many broke it."""
+
+    __tablename__ = "rule_count"
+    __table_args__ = (UniqueConstraint("run", "rule"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
+    rule: Mapped[str] = mapped_column(String(60))
+    severity: Mapped[str] = mapped_column(String(10))
+    applied: Mapped[int]
+    failed: Mapped[int]
+
+
+class Package(Base):
+    """What is sent to an endpoint in one go. ``id`` is derived from the idempotency keys inside."""
+
+    __tablename__ = "package"
+
+    id: Mapped[str] = mapped_column(Hash, primary_key=True)
+    endpoint: Mapped[str] = mapped_column(String(60), index=True)
+    category: Mapped[str] = mapped_column(String(60))
+    records: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(DateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime)
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime)
+
+
+class Outbox(Base):
+    """One record version owed to one endpoint. Facts have separate instants, not one status."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("endpoint", "feed", "record_key", "version"),
+        Index("ix_outbox_due", "endpoint", "accepted_at", "rejected_at", "withheld_at", "deadline"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    endpoint: Mapped[str] = mapped_column(String(60))
+    category: Mapped[str] = mapped_column(String(60))
+    feed: Mapped[str] = mapped_column(String(100))
+    run: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
+    record_key: Mapped[str] = mapped_column(Hash, index=True)
+    version: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(Hash)
+    operation: Mapped[str] = mapped_column(String(10))
+    business_date: Mapped[date] = mapped_column(Date)
+    decision_date: Mapped[date] = mapped_column(Date)
+    deadline: Mapped[date] = mapped_column(Date)
+    deadline_provisional: Mapped[bool]
+    idempotency_key: Mapped[str] = mapped_column(Hash, unique=True)
+    queued_at: Mapped[datetime] = mapped_column(DateTime)
+    packaged_at: Mapped[datetime | None] = mapped_column(DateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime)
+    accepted_at: Mapped[datetime | None] = mapped_column(DateTime)
+    rejected_at: Mapped[datetime | None] = mapped_column(DateTime)
+    withheld_at: Mapped[datetime | None] = mapped_column(DateTime)
+    withheld_reason: Mapped[str | None] = mapped_column(String(200))
+    package: Mapped[str | None] = mapped_column(ForeignKey("package.id"), index=True)
+    upper_id: Mapped[str | None] = mapped_column(String(100))
+    reply_code: Mapped[str | None] = mapped_column(String(40))
+    reply_text: Mapped[str | None] = mapped_column(Text)
+
+
+class Attempt(Base):
+    """One call to an endpoint: what was tried and what came back. Never holds a secret or a record."""
+
+    __tablename__ = "attempt"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    package: Mapped[str] = mapped_column(ForeignKey("package.id"), index=True)
+    at: Mapped[datetime] = mapped_column(DateTime)
+    action: Mapped[str] = mapped_column(String(20))
+    outcome: Mapped[str] = mapped_column(String(20))
+    status: Mapped[int | None]
+    text: Mapped[str | None] = mapped_column(Text)
+
+
+class Receipt(Base):
+    """What an endpoint said about one record version (回执)."""
+
+    __tablename__ = "receipt"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.id"), index=True)
+    at: Mapped[datetime] = mapped_column(DateTime)
+    result: Mapped[str] = mapped_column(String(20))
+    upper_id: Mapped[str | None] = mapped_column(String(100))
+    rule: Mapped[str | None] = mapped_column(String(60))
+    field: Mapped[str | None] = mapped_column(String(60))
+    message: Mapped[str | None] = mapped_column(Text)
+
+
+class DeliveryFinding(Base):
+    """A rejection by an endpoint, as a finding for the steward; rows' own findings lie in the run's folder."""
+
+    __tablename__ = "delivery_finding"
+    __table_args__ = (UniqueConstraint("outbox_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.id"))
+    endpoint: Mapped[str] = mapped_column(String(60))
+    feed: Mapped[str] = mapped_column(String(100), index=True)
+    record_key: Mapped[str] = mapped_column(Hash)
+    rule: Mapped[str | None] = mapped_column(String(60))
+    field: Mapped[str | None] = mapped_column(String(60))
+    message: Mapped[str] = mapped_column(Text)
+    found_at: Mapped[datetime] = mapped_column(DateTime)
+
+
+class Consolidation(Base):
+    """Two feeds reported one decision: which feed's record survives, and why."""
+
+    __tablename__ = "consolidation"
+    __table_args__ = (UniqueConstraint("category", "record_key", "losing_feed"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    category: Mapped[str] = mapped_column(String(60))
+    record_key: Mapped[str] = mapped_column(Hash)
+    surviving_feed: Mapped[str] = mapped_column(String(100))
+    losing_feed: Mapped[str] = mapped_column(String(100), index=True)
+    reason: Mapped[str] = mapped_column(String(200))
+    decided_at: Mapped[datetime] = mapped_column(DateTime)
+
+
+class ConsolidatedRun(Base):
+    """A published run whose keys have been compared with those of the other feeds."""
+
+    __tablename__ = "consolidated_run"
+
+    run: Mapped[str] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime)
+
+
+class Tombstone(Base):
+    """A withdrawn record that must never come back from a stale full dump."""
+
+    __tablename__ = "tombstone"
+    __table_args__ = (UniqueConstraint("category", "record_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    category: Mapped[str] = mapped_column(String(60))
+    record_key: Mapped[str] = mapped_column(Hash)
+    reason: Mapped[str] = mapped_column(String(200))
+    since: Mapped[date] = mapped_column(Date)
+
+
+class Heartbeat(Base):
+    """The last sign of life of something that must not die silently."""
+
+    __tablename__ = "heartbeat"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime)
+    examined: Mapped[int]
