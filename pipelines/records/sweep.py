@@ -1,0 +1,31 @@
+"""Takes out of the record store what crashed runs left there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+
+from pipelines.ledger.database import Ledger
+from pipelines.ledger.models import Run
+from pipelines.records.store import RecordStore
+
+UNFINISHED = ("failed", "abandoned")
+
+
+def sweep_crashed_runs(ledger: Ledger, stores: Mapping[str, RecordStore]) -> list[str]:
+    """Remove the versions of every failed or abandoned run; returns the runs swept.
+
+    Safe to kill and repeat: a run is marked only after its files are gone.
+    """
+    with ledger.read() as session:
+        query = select(Run).where(Run.state.in_(UNFINISHED), Run.swept.is_(False)).order_by(Run.id)
+        runs = list(session.scalars(query))
+    for run in runs:
+        store = stores.get(run.category)
+        if store is not None:
+            store.sweep(run.feed, run.id)
+        with ledger.write() as session:
+            found = session.get_one(Run, run.id)
+            found.swept = True
+    return [run.id for run in runs]
