@@ -1,0 +1,271 @@
+"""The command ``guiji``: every operation by hand, with help a newcomer can follow and exit codes a script can use.
+
+Exit codes: 0 done; 1 a problem without a code of its own; 2 something configured is wrong; 3 an extract cannot be
+read; 4 rows do not add up; 5 an endpoint; 6 a run is held or replaced; 7 the calendar; 8 disk or ledger;
+10 at least one feed failed, the others are done; 11 the checked file has problems.
+"""
+
+# Commands import what they need when they are called: `guiji --help` must answer at once.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipelines.errors import GuijiError
+
+FEEDS_FAILED = 10
+FILE_HAS_PROBLEMS = 11
+STAGES = 3
+
+app = typer.Typer(
+    help="归集: department extracts in, acknowledged public credit records out, within seven working days.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Day = Annotated[
+    datetime | None,
+    typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD; yesterday in Shanghai unless given."),
+]
+Feeds = Annotated[
+    list[str] | None, typer.Option("--feed", help="Only this feed; may be repeated. All feeds unless given.")
+]
+EndpointName = Annotated[str | None, typer.Option("--endpoint", help="Only this endpoint; all unless given.")]
+
+
+def business_date(chosen: datetime | None) -> date:
+    """The day a command is about."""
+    from pipelines.operations.clock import today_in_shanghai
+
+    return chosen.date() if chosen else today_in_shanghai() - timedelta(days=1)
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    )
+
+
+@app.command()
+def migrate() -> None:
+    """Create the ledger's tables or bring them up to date. Safe to repeat."""
+    from pipelines.operations.context import open_context
+
+    context = open_context()
+    out.print(f"The ledger {context.ledger.place} is up to date.")
+
+
+@app.command()
+def run(
+    day: Day = None,
+    feeds: Feeds = None,
+    deliver_too: Annotated[bool, typer.Option("--deliver", help="Deliver afterwards what is queued.")] = False,
+) -> None:
+    """Run the night's batches: pull, judge and publish every feed, settle duplicates, build the reports.
+
+    A feed that fails stops itself only. Running the same date again is safe: the same bytes are a no-op.
+    """
+    from pipelines.operations.context import open_context
+    from pipelines.operations.deliveries import consolidate_stores
+    from pipelines.operations.night import run_night
+    from pipelines.operations.reports import build_site
+
+    context = open_context()
+    chosen = business_date(day)
+    named = feeds or sorted(context.catalogue.feeds)
+    with progress_bar() as bar:
+        task = bar.add_task("", total=len(named) * STAGES + 2)
+
+        def progress(feed: str, stage: str) -> None:
+            bar.update(task, description=f"{feed}: {stage}", advance=0 if stage == "pulling" else 1)
+
+        results = run_night(context, chosen, named, progress)
+        bar.update(task, description="settling duplicates across feeds")
+        consolidate_stores(context)
+        bar.update(task, description="building the reports", advance=1)
+        index = build_site(context, chosen)
+        bar.update(task, advance=1)
+    if deliver_too:
+        deliver(endpoint=None)
+        index = build_site(context, chosen)
+    print_status(chosen)
+    out.print(f"Report: {index}")
+    failed = [result for result in results if result.problem is not None]
+    for result in failed:
+        err.print(f"[red]{result.feed} failed:[/red] {result.problem}", markup=True, highlight=False)
+    if failed:
+        raise typer.Exit(FEEDS_FAILED)
+
+
+@app.command()
+def status(day: Day = None) -> None:
+    """Show what became of every feed on a business date: rows, outcomes, reasons, deliveries, deadlines."""
+    print_status(business_date(day))
+
+
+def print_status(day: date) -> None:
+    from pipelines.operations.context import open_context
+    from pipelines.operations.reports import figures_of
+    from pipelines.operations.status import problems_of
+    from pipelines.reporting.summary import summary_table
+
+    context = open_context()
+    out.print(summary_table(figures_of(context, day)))
+    for feed, problem in problems_of(context, day):
+        out.print(f"[red]{feed}[/red]: {problem}", highlight=False)
+
+
+@app.command()
+def deliver(endpoint: EndpointName = None) -> None:
+    """Send what is queued, earliest deadline first, and wait for the receipts."""
+    from pipelines.operations.context import open_context
+    from pipelines.operations.deliveries import deliver_endpoints
+
+    context = open_context()
+    with progress_bar() as bar:
+        task = bar.add_task("delivering", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        results = deliver_endpoints(context, endpoint, progress)
+    for name, result in results.items():
+        out.print(
+            f"{name}: sent {result.sent}, accepted {result.accepted}, rejected {result.rejected}, "
+            f"duplicate {result.duplicate}, waiting for a receipt {result.waiting}",
+            highlight=False,
+        )
+
+
+@app.command()
+def clock(
+    today: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day to look from; today in Shanghai if not given."),
+    ] = None,
+) -> None:
+    """Show which records run out of time: overdue, due today, due in 1, 2 and 3 working days."""
+    from rich.table import Table
+
+    from pipelines.operations.clock import BUCKETS, read_clock
+    from pipelines.operations.context import open_context
+
+    lines = read_clock(open_context(), today.date() if today else None)
+    table = Table(title="Records owed and not accepted yet, by deadline (时限)")
+    for name in ("endpoint", "feed", *BUCKETS, "rejected", "provisional deadline"):
+        table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right")
+    for line in lines:
+        counts = [str(line.counts[name]) for name in BUCKETS]
+        table.add_row(line.endpoint, line.feed, *counts, str(line.rejected), str(line.provisional))
+    out.print(table if lines else "Nothing is owed.")
+
+
+@app.command()
+def report(day: Day = None) -> None:
+    """Build the scorecards and department workbooks of a business date and say where they are."""
+    from pipelines.operations.context import open_context
+    from pipelines.operations.reports import build_site
+
+    context = open_context()
+    with progress_bar() as bar:
+        bar.add_task("building the reports", total=None)
+        index = build_site(context, business_date(day))
+    out.print(f"Report: {index}")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="The file a department is about to send.")],
+    feed: Annotated[str, typer.Option(help="The feed it is meant for.")],
+    day: Day = None,
+) -> None:
+    """Judge a file before it is sent. Nothing is stored, nothing is published. Exit code 11 if there are problems."""
+    from pipelines.operations.check import check_file, render_check
+    from pipelines.operations.context import open_context
+
+    context = open_context()
+    with progress_bar() as bar:
+        bar.add_task(f"judging {file.name}", total=None)
+        result = check_file(context, feed, file, business_date(day) + timedelta(days=1))
+    render_check(result, out)
+    if result.problems:
+        raise typer.Exit(FILE_HAS_PROBLEMS)
+
+
+@app.command()
+def trace(
+    name: Annotated[str, typer.Argument(help="A document number, a record key (8+ characters) or an upper-level id.")],
+) -> None:
+    """Follow a record back to its source line and forward to its receipts."""
+    from pipelines.operations import trace as tracing
+    from pipelines.operations.context import open_context
+    from pipelines.operations.trace_view import trace_tree
+
+    context = open_context()
+    with context.session() as session:
+        found = tracing.find_record_keys(context, session, name)
+        if not found:
+            raise GuijiError(
+                f"no published record is called {name}",
+                remedy="give a document number, a record key or an upper-level id; "
+                "rows that were quarantined are in the department workbook",
+            )
+        for category, key in found:
+            out.print(trace_tree(tracing.trace(context, session, category, key)))
+
+
+@app.command()
+def watch() -> None:
+    """Look at every open deadline once and leave a heartbeat, as the DAG clock_watch does."""
+    from pipelines.operations.clock import watch_clock
+    from pipelines.operations.context import open_context
+
+    for name, count in watch_clock(open_context()).items():
+        out.print(f"{name}: {count}", highlight=False)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 8765,
+    store: Annotated[Path, typer.Option(help="Where it keeps what it accepted.")] = Path("var/sandbox.sqlite"),
+    subjects: Annotated[Path | None, typer.Option(help="CSV of code and name: the subject base for rule 1001.")] = None,
+    port_file: Annotated[Path | None, typer.Option(help="Written with the port once it answers.")] = None,
+    variable: Annotated[
+        str, typer.Option(help="Environment variable that holds the token it demands.")
+    ] = "GUIJI_PROVINCE_TOKEN",
+) -> None:
+    """Serve the reference receiver until it is stopped: validates, assigns ids, stores what it accepted."""
+    from pipelines.sandbox.server import serve
+
+    serve("127.0.0.1", port, store, subjects, os.environ.get(variable, ""), port_file)
+
+
+def main() -> None:
+    """Entry point: a problem a user can cause is one message and an exit code, never a stack trace."""
+    try:
+        app()
+    except GuijiError as error:
+        err.print(f"guiji: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

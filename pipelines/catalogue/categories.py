@@ -119,7 +119,7 @@ def load_category(document: Document, code_lists: set[str]) -> Category:
             raise document.error(
                 f"{field.code}: no code list {field.code_list}",
                 remedy="add it under schemas/code_lists",
-                at=at,
+                at=(*at, "code_list"),
             )
         if field.type == "code" and field.code_system is None:
             raise document.error(f"{field.code}: code_system is missing", remedy="name the code system", at=at)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field as Value
+from pydantic import model_validator
 
 from pipelines.catalogue.yaml_source import Strict
 
@@ -50,3 +51,9 @@ class Endpoint(Strict):
     retry: Retry = Retry()
     receipt_wait_seconds: float = Value(default=60.0, gt=0)
     results: ResultMeaning
+
+    @model_validator(mode="after")
+    def _restricted_fields_stay_inside(self) -> Self:
+        if self.audience == "public" and self.restricted_fields == "send":
+            raise ValueError("restricted_fields: send is for sharing platforms; a public audience gets drop")
+        return self

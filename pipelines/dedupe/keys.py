@@ -51,7 +51,7 @@ def add_keys(session: Session, category: Category, relation: str = "standard") -
                ) AS record_key,
                content_hash
         FROM parts
-        """  # noqa: S608 - identifiers are quoted, the category code is checked by the catalogue
+        """
     )
 
 

@@ -39,15 +39,16 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
     Columns: row_no, record_key, content_hash, document_key, subject_key, outcome, reasons, blocking,
     survivor (row_no of the row that stands for this one, NULL when it stands for itself).
 
-    Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
+    Rows that their feed excludes are not judged and need not stand in ``verdicts``. Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
     another row of the batch about the same decision; accepted.
     """
     session.execute(
         f"""
         CREATE OR REPLACE TABLE judged AS
-        SELECT k.*, v.reasons, v.blocking, s.excluded_reason IS NOT NULL AS is_excluded, s.source_timestamp,
+        SELECT k.*, coalesce(v.reasons, []) AS reasons, coalesce(v.blocking, false) AS blocking,
+               s.excluded_reason IS NOT NULL AS is_excluded, s.source_timestamp,
                k.record_key IN (SELECT record_key FROM tombstones) AS is_tombstoned
-        FROM keyed k JOIN verdicts v USING (row_no) JOIN standard s USING (row_no);
+        FROM keyed k JOIN standard s USING (row_no) LEFT JOIN verdicts v USING (row_no);
 
         CREATE OR REPLACE TABLE exact AS
         SELECT row_no, first_row FROM judged
@@ -103,7 +104,7 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
                END AS survivor
         FROM judged j LEFT JOIN exact e USING (row_no) LEFT JOIN contested c USING (row_no);
         DROP TABLE judged; DROP TABLE exact; DROP TABLE contested
-        """  # noqa: S608 - constants of this module
+        """
     )
 
 

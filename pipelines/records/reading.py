@@ -40,7 +40,7 @@ def create_history(
                max(version) AS newest,
                bool_or(business_date > $day) AS has_later
         FROM all_versions GROUP BY record_key
-        """,  # noqa: S608 - quoted identifier, values as parameters
+        """,
         {"day": business_date},
     )
 
@@ -62,7 +62,7 @@ def current(
         CREATE OR REPLACE VIEW {identifier(name)} AS
         SELECT * FROM all_versions {limit}
         QUALIFY row_number() OVER (PARTITION BY feed, record_key ORDER BY business_date DESC, version DESC) = 1
-        """  # noqa: S608 - a date and a quoted identifier
+        """
     )
 
 

@@ -68,7 +68,7 @@ class RecordStore:
         """Write the versions of a run (all columns but ``feed``) beside the table; returns how many."""
         names = [name for name in self.schema.names if name != "feed"]
         columns = ", ".join(identifier(name) for name in names)
-        sql = f"SELECT {columns} FROM {identifier(relation)}"  # noqa: S608 - quoted identifiers
+        sql = f"SELECT {columns} FROM {identifier(relation)}"
         return session.write_parquet(sql, self.file_of(feed, run))
 
     def commit(self, feed: str, run: str) -> bool:
@@ -130,8 +130,8 @@ class RecordStore:
         """
         files: list[str] = []
         if DeltaTable.is_deltatable(str(self.folder)):
-            filters = [("feed", "=", feed)] if feed else None
-            files = DeltaTable(str(self.folder)).file_uris(partition_filters=filters)
+            chosen = [("feed", "=", feed)] if feed else None
+            files = DeltaTable(str(self.folder)).file_uris(file_pruning_predicate=chosen)
         if not files:
             self._empty_view(session, name)
             return
@@ -140,13 +140,11 @@ class RecordStore:
         condition = f"WHERE run NOT IN ({hidden})" if hidden else ""
         columns = ", ".join(identifier(column) for column in self.schema.names)
         session.execute(
-            f"CREATE OR REPLACE VIEW {identifier(name)} AS SELECT {columns} "  # noqa: S608 - quoted
+            f"CREATE OR REPLACE VIEW {identifier(name)} AS SELECT {columns} "
             f"FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {{'feed': VARCHAR}}, "
             f"union_by_name = true) {condition}"
         )
 
     def _empty_view(self, session: Session, name: str) -> None:
         session.register(f"{name}_empty", self.schema.empty_table())
-        session.execute(
-            f"CREATE OR REPLACE VIEW {identifier(name)} AS FROM {identifier(name + '_empty')}"
-        )
+        session.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS FROM {identifier(name + '_empty')}")

@@ -13,13 +13,15 @@ from pipelines.records.store import RecordStore
 UNFINISHED = ("failed", "abandoned")
 
 
-def sweep_crashed_runs(ledger: Ledger, stores: Mapping[str, RecordStore]) -> list[str]:
-    """Remove the versions of every failed or abandoned run; returns the runs swept.
+def sweep_crashed_runs(ledger: Ledger, stores: Mapping[str, RecordStore], feed: str | None = None) -> list[str]:
+    """Remove the versions of every failed or abandoned run, optionally of one feed; returns the runs swept.
 
     Safe to kill and repeat: a run is marked only after its files are gone.
     """
     with ledger.read() as session:
         query = select(Run).where(Run.state.in_(UNFINISHED), Run.swept.is_(False)).order_by(Run.id)
+        if feed is not None:
+            query = query.where(Run.feed == feed)
         runs = list(session.scalars(query))
     for run in runs:
         store = stores.get(run.category)

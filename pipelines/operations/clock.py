@@ -1,0 +1,104 @@
+"""The clock: which queued records run out of time, and a watchdog that leaves a sign of life."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
+from pipelines.ledger.database import now
+from pipelines.ledger.models import Heartbeat, Outbox
+from pipelines.operations.context import Context
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+BUCKETS = ("overdue", "due today", "in 1 working day", "in 2 working days", "in 3 working days", "later")
+WATCHDOG = "clock_watch"
+
+
+@dataclass(frozen=True)
+class ClockLine:
+    """Open records of one feed at one endpoint, by how much time is left."""
+
+    endpoint: str
+    feed: str
+    counts: dict[str, int]
+    rejected: int
+    provisional: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def today_in_shanghai() -> date:
+    """The calendar day that deadlines are measured against."""
+    return datetime.now(SHANGHAI).date()
+
+
+def read_clock(context: Context, today: date | None = None) -> list[ClockLine]:
+    """Everything owed and not accepted yet, by endpoint and feed.
+
+    A rejected record is still owed: resubmission does not stop the clock (domain rule), so it is counted in its
+    bucket and again under ``rejected``.
+    """
+    day = today or today_in_shanghai()
+    calendar = load_calendar(context.settings)
+    with context.ledger.read() as session:
+        rows = session.execute(
+            select(
+                Outbox.endpoint,
+                Outbox.feed,
+                Outbox.deadline,
+                Outbox.deadline_provisional,
+                Outbox.rejected_at.is_not(None).label("is_rejected"),
+                func.count(),
+            )
+            .where(Outbox.accepted_at.is_(None), Outbox.withheld_at.is_(None))
+            .group_by(
+                Outbox.endpoint,
+                Outbox.feed,
+                Outbox.deadline,
+                Outbox.deadline_provisional,
+                Outbox.rejected_at.is_not(None),
+            )
+        ).all()
+    counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(BUCKETS, 0))
+    rejected: dict[tuple[str, str], int] = defaultdict(int)
+    provisional: dict[tuple[str, str], int] = defaultdict(int)
+    for endpoint, feed, deadline, is_provisional, is_rejected, count in rows:
+        key = (endpoint, feed)
+        counts[key][bucket(calendar, day, deadline)] += count
+        rejected[key] += count if is_rejected else 0
+        provisional[key] += count if is_provisional else 0
+    return [
+        ClockLine(endpoint, feed, counts[endpoint, feed], rejected[endpoint, feed], provisional[endpoint, feed])
+        for endpoint, feed in sorted(counts)
+    ]
+
+
+def bucket(calendar: WorkingCalendar, today: date, deadline: date) -> str:
+    """How much time is left until the end of the deadline's day, in working days."""
+    if deadline < today:
+        return "overdue"
+    if deadline == today:
+        return "due today"
+    remaining = calendar.working_days_between(today, deadline)
+    return BUCKETS[1 + max(remaining, 1)] if remaining <= 3 else "later"
+
+
+def watch_clock(context: Context, today: date | None = None) -> dict[str, int]:
+    """Examine every open record and leave a heartbeat; returns the totals per bucket and ``examined``."""
+    lines = read_clock(context, today)
+    totals = {name: sum(line.counts[name] for line in lines) for name in BUCKETS}
+    examined = sum(line.total for line in lines)
+    with context.ledger.write() as session:
+        beat = session.get(Heartbeat, WATCHDOG)
+        if beat is None:
+            session.add(Heartbeat(name=WATCHDOG, at=now(), examined=examined))
+        else:
+            beat.at, beat.examined = now(), examined
+    return {**totals, "examined": examined}

@@ -1,0 +1,27 @@
+"""What decides the result of a batch, in one hash: same fingerprint, same records."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from pipelines.catalogue.feeds import Feed
+from pipelines.operations.context import Context
+
+
+def fingerprint(context: Context, feed: Feed, extract_hashes: Iterable[str]) -> str:
+    """SHA-256 over extract hashes, feed, category, code lists, rules, calendars and the program's version."""
+    category = context.catalogue.category_of(feed)
+    suites = sorted(context.settings.expectations.glob("*.json"))
+    policies = sorted((context.settings.schemas / "calendars").glob("*.yaml"))
+    parts = {
+        "program": version("guiji"),
+        "extracts": sorted(extract_hashes),
+        "feed": feed.model_dump(mode="json"),
+        "category": category.model_dump(mode="json"),
+        "code_lists": {name: data.model_dump(mode="json") for name, data in context.catalogue.code_lists.items()},
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (*suites, *policies)},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

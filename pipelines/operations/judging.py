@@ -1,0 +1,233 @@
+"""Second stage of a batch: rows become standard, every row gets its outcome and all its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+from sqlalchemy import delete, insert, select
+
+from pipelines.catalogue.categories import Category
+from pipelines.catalogue.feeds import Feed
+from pipelines.deadlines.calendar import load_calendar
+from pipelines.deadlines.clock import deadline_table, load_policy
+from pipelines.dedupe.keys import add_keys
+from pipelines.dedupe.settle import compare_with_store, settle_batch
+from pipelines.engine.duck import Session, identifier, literal
+from pipelines.engine.rows import RowsPart
+from pipelines.errors import GuijiError
+from pipelines.ledger.models import RuleCount, Run, Tombstone
+from pipelines.normalize.standardise import StandardResult, standardise
+from pipelines.operations.attempts import (
+    feed_lock,
+    last_published,
+    load_run,
+    mark_failed,
+    require_running,
+    run_folder,
+)
+from pipelines.operations.context import Context
+from pipelines.quality import conservation
+from pipelines.quality.compile import judge, rule_counts
+from pipelines.quality.findings import create_findings
+from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
+from pipelines.quality.rules import Suite
+from pipelines.quality.suite import load_suite
+from pipelines.records.reading import create_history
+from pipelines.records.store import version_schema
+
+OUTCOMES = ("accepted", "duplicate", "quarantined", "blocked", "excluded")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Figures of a judged batch; the tables stay in the session."""
+
+    outcomes: dict[str, int]
+    changes: dict[str, int]
+    late: int
+    repairs: int
+    earliest_deadline: date | None
+    standard: StandardResult
+
+
+def suite_of(context: Context, category: Category) -> Suite:
+    """The rules of a category: those of its file and those its schema implies."""
+    return load_suite(context.settings, category, context.catalogue.code_lists)
+
+
+def judge_rows(
+    context: Context,
+    session: Session,
+    feed: Feed,
+    parts: Sequence[RowsPart],
+    business_date: date,
+    suite: Suite,
+) -> StandardResult:
+    """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
+    category = context.catalogue.category_of(feed)
+    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
+    add_keys(session, category)
+    judge(session, suite, category, business_date)
+    session.register("tombstones", _tombstones(context, category.category))
+    settle_batch(session, feed.conflict)
+    return result
+
+
+def judge_batch(context: Context, run_id: str) -> str:
+    """Judge the rows of a pulled run and write its versions beside the record store; returns the run.
+
+    Nothing becomes visible. A run that ended as unchanged is left alone.
+    """
+    run = load_run(context, run_id)
+    if run.state == "unchanged":
+        return run_id
+    with feed_lock(context, run.feed):
+        require_running(load_run(context, run_id))
+        try:
+            _judge(context, run)
+        except GuijiError as error:
+            mark_failed(context, run_id, str(error))
+            raise
+    return run_id
+
+
+def _judge(context: Context, run: Run) -> None:
+    feed = context.catalogue.feed(run.feed)
+    category = context.catalogue.category_of(feed)
+    folder = run_folder(context, run.id)
+    suite = suite_of(context, category)
+    manifest = dict(run.manifest or {})
+    parts = [RowsPart.from_json(data, folder / "rows") for data in manifest["parts"]]
+    with context.ledger.read() as session:
+        compared_with = last_published(session, run.feed)
+    with context.session() as session:
+        standard = judge_rows(context, session, feed, parts, run.business_date, suite)
+        create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
+        compare_with_store(session)
+        _add_deadlines(context, session, category)
+        create_findings(session, suite, category, folder / "rejects.parquet")
+        judged = _measure(session, run, standard)
+        conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
+        counts = rule_counts(session, suite)
+        conservation.check_agreement(
+            run.id, counts, validate_with_great_expectations(session, suite, category, run.business_date, folder)
+        )
+        _write_files(session, folder)
+        _create_versions(session, category, run)
+        context.stores[run.category].write(session, "versions", run.feed, run.id)
+    with context.ledger.write() as ledger:
+        found = ledger.get_one(Run, run.id)
+        found.stage = "judged"
+        for name, count in (*judged.outcomes.items(), *judged.changes.items()):
+            setattr(found, name, count)
+        found.late, found.repairs = judged.late, judged.repairs
+        found.earliest_deadline = judged.earliest_deadline
+        found.manifest = {
+            **manifest,
+            "compared_with": compared_with,
+            "unmapped_columns": list(standard.unmapped_columns),
+            "missing_fields": list(standard.missing_fields),
+        }
+        ledger.execute(delete(RuleCount).where(RuleCount.run == run.id))
+        ledger.execute(
+            insert(RuleCount),
+            [
+                {
+                    "run": run.id,
+                    "rule": count.code,
+                    "severity": suite.rule(count.code).severity,
+                    "applied": count.applied,
+                    "failed": count.failed,
+                }
+                for count in counts
+            ],
+        )
+
+
+def _tombstones(context: Context, category: str) -> pa.Table:
+    with context.ledger.read() as session:
+        keys = list(session.scalars(select(Tombstone.record_key).where(Tombstone.category == category)))
+    return pa.table({"record_key": pa.array(keys, pa.string())})
+
+
+def _add_deadlines(context: Context, session: Session, category: Category) -> None:
+    """Create the table ``clocked``: row_no, decision_date, deadline, deadline_provisional of accepted rows."""
+    column = identifier(category.roles.decision_date)
+    first, last = session.one(
+        f"SELECT min(rule_date({column})), max(rule_date({column})) FROM standard "
+        "WHERE row_no IN (SELECT row_no FROM changes)"
+    )
+    if first is None:
+        first = last = date(2000, 1, 1)
+    calendar = load_calendar(context.settings)
+    session.register("deadlines", deadline_table(calendar, load_policy(context.settings), first, last))
+    session.execute(
+        f"""
+        CREATE OR REPLACE TABLE clocked AS
+        SELECT c.row_no, d.decision_date, d.deadline, d.provisional AS deadline_provisional
+        FROM changes c JOIN standard s USING (row_no) JOIN deadlines d ON d.decision_date = rule_date(s.{column})
+        """
+    )
+
+
+def _measure(session: Session, run: Run, standard: StandardResult) -> Judged:
+    outcomes = dict.fromkeys(OUTCOMES, 0)
+    outcomes |= {
+        str(name): int(count) for name, count in session.rows("SELECT outcome, count(*) FROM settled GROUP BY 1")
+    }
+    # A line that could not be decoded is kept for the steward like any other row that cannot be accepted.
+    outcomes["quarantined"] += run.lines_undecoded
+    changes = dict.fromkeys(("new", "changed", "unchanged", "outdated"), 0)
+    changes |= {
+        str(name): int(count) for name, count in session.rows("SELECT change, count(*) FROM changes GROUP BY 1")
+    }
+    late, earliest = session.one(
+        "SELECT count(*) FILTER (deadline < $day), min(deadline) FILTER (deadline >= $day) "
+        "FROM clocked JOIN changes USING (row_no) WHERE change IN ('new', 'changed')",
+        {"day": run.business_date},
+    )
+    return Judged(outcomes, changes, int(late), session.count("repairs"), earliest, standard)
+
+
+def _write_files(session: Session, folder: Path) -> None:
+    session.write_parquet(
+        """
+        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.record_key, s.content_hash, s.survivor,
+               c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional, st.excluded_reason
+        FROM settled s JOIN standard st USING (row_no)
+        LEFT JOIN changes c USING (row_no) LEFT JOIN clocked k USING (row_no)
+        """,
+        folder / "outcomes.parquet",
+    )
+    session.write_parquet("FROM findings", folder / "findings.parquet")
+    session.write_parquet("FROM repairs", folder / "repairs.parquet")
+
+
+def _create_versions(session: Session, category: Category, run: Run) -> None:
+    """Create the view ``versions`` in the store's form: what this run adds to the record store."""
+    schema = version_schema(category)
+    fields = ", ".join(_typed(code, schema.field(code).type) for code in category.field_codes)
+    session.execute(
+        f"""
+        CREATE OR REPLACE VIEW versions AS
+        SELECT s.record_key, c.version::INTEGER AS version, s.content_hash, c.change,
+               DATE '{run.business_date.isoformat()}' AS business_date, {literal(run.id)} AS run,
+               st.extract, st.sheet, st.line, s.document_key, s.subject_key,
+               k.decision_date, k.deadline, k.deadline_provisional, s.reasons AS flags, {fields}
+        FROM standard st JOIN changes c USING (row_no) JOIN settled s USING (row_no) JOIN clocked k USING (row_no)
+        WHERE c.change <> 'unchanged'
+        """
+    )
+
+
+def _typed(code: str, kind: pa.DataType) -> str:
+    column = f"st.{identifier(code)}"
+    if pa.types.is_date(kind):
+        return f"rule_date({column}) AS {identifier(code)}"
+    if pa.types.is_decimal(kind):
+        return f"rule_amount({column}) AS {identifier(code)}"
+    return column

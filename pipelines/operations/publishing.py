@@ -1,0 +1,63 @@
+"""Last stage of a batch: one ledger transaction makes its versions visible and fills the outbox."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from pipelines.errors import GuijiError, RunConflictError
+from pipelines.ledger.database import now
+from pipelines.ledger.models import Batch, Run
+from pipelines.operations.attempts import feed_lock, last_published, load_run, mark_failed, require_running
+from pipelines.operations.context import Context
+from pipelines.operations.judging import judge_batch
+from pipelines.operations.outbox import fill_outbox
+from pipelines.quality import conservation
+
+
+def publish_batch(context: Context, run_id: str) -> str:
+    """Publish a judged run; returns the run.
+
+    The versions are committed to the record store first, where nobody sees them, and become visible with the
+    ledger transaction that also queues them for the endpoints. When another batch of the feed was published
+    since this one was judged, it is judged again first.
+    """
+    run = load_run(context, run_id)
+    if run.state in {"unchanged", "published"}:
+        return run_id
+    if _is_outrun(context, run):
+        judge_batch(context, run_id)
+    with feed_lock(context, run.feed):
+        run = load_run(context, run_id)
+        require_running(run)
+        try:
+            _publish(context, run)
+        except GuijiError as error:
+            mark_failed(context, run_id, str(error))
+            raise
+    return run_id
+
+
+def _is_outrun(context: Context, run: Run) -> bool:
+    with context.ledger.read() as session:
+        return last_published(session, run.feed) != (run.manifest or {}).get("compared_with")
+
+
+def _publish(context: Context, run: Run) -> None:
+    if run.stage != "judged":
+        raise RunConflictError(f"the run {run.id} has not been judged", remedy="judge it before publishing")
+    outcomes = {name: getattr(run, name) for name in ("accepted", "duplicate", "quarantined", "blocked", "excluded")}
+    conservation.check(run.id, run.rows_decoded, run.lines_undecoded, outcomes)
+    store = context.stores[run.category]
+    store.commit(run.feed, run.id)
+    endpoints = [context.catalogue.endpoints[name] for name in context.catalogue.feed(run.feed).endpoints]
+    with context.session() as session, context.ledger.write() as ledger:
+        found = ledger.get_one(Run, run.id)
+        require_running(found)
+        if last_published(ledger, run.feed) != (found.manifest or {}).get("compared_with"):
+            raise RunConflictError(
+                f"another batch of {run.feed} was published while {run.id} was waiting", remedy="publish it again"
+            )
+        found.state, found.stage, found.finished_at = "published", "published", now()
+        batch = ledger.scalars(select(Batch).where(Batch.id == found.batch_id)).one()
+        batch.run = run.id
+        fill_outbox(ledger, session, store.file_of(run.feed, run.id), found, endpoints, now())

@@ -1,0 +1,155 @@
+"""The passport of a record: from any of its names back to the source line and forward to its receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from pipelines.catalogue.categories import Category
+from pipelines.engine.duck import Session, literal
+from pipelines.engine.rows import RowsPart
+from pipelines.errors import GuijiError
+from pipelines.ledger.models import Attempt, Consolidation, Extract, Outbox, Receipt, Run
+from pipelines.operations.attempts import run_folder
+from pipelines.operations.context import Context
+from pipelines.records.reading import hidden_runs, record_history
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One record version at one endpoint, with every call and every receipt."""
+
+    outbox: Outbox
+    attempts: list[Attempt]
+    receipts: list[Receipt]
+
+
+@dataclass(frozen=True)
+class VersionTrace:
+    """One version: where it came from, what was done to it, where it went."""
+
+    version: dict[str, Any]
+    run: Run
+    extract: Extract | None
+    source_row: dict[str, str | None]
+    repairs: list[tuple[str, str, str | None, str | None]]
+    reasons: list[str]
+    deliveries: list[Delivery] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RecordTrace:
+    """All versions of one record, oldest first."""
+
+    record_key: str
+    category: Category
+    versions: list[VersionTrace]
+    consolidations: list[Consolidation]
+
+
+def find_record_keys(context: Context, session: Session, name: str) -> list[tuple[str, str]]:
+    """(category, record_key) pairs that a name may mean.
+
+    A name is a record key or its first 8 or more characters, a document number in any bracket style, or an id
+    that an endpoint assigned.
+    """
+    found: set[tuple[str, str]] = set()
+    with context.ledger.read() as ledger:
+        by_upper_id = ledger.execute(select(Outbox.category, Outbox.record_key).where(Outbox.upper_id == name))
+        found.update((category, key) for category, key in by_upper_id)
+    hidden = hidden_runs(context.ledger)
+    for code, store in context.stores.items():
+        store.versions(session, "all_versions", hidden)
+        rows = session.rows(
+            "SELECT DISTINCT record_key FROM all_versions "
+            "WHERE document_key = canonical_document_number($name) "
+            "OR (length($name) >= 8 AND starts_with(record_key, lower($name))) ORDER BY 1",
+            {"name": name},
+        )
+        found.update((code, row[0]) for row in rows)
+    return sorted(found)
+
+
+def trace(context: Context, session: Session, category: str, record_key: str) -> RecordTrace:
+    """The whole way of one record; raises :class:`GuijiError` when nothing was published under this key."""
+    store = context.stores[category]
+    history = record_history(session, store, context.ledger, record_key)
+    if not history:
+        raise GuijiError(
+            f"no published record has the key {record_key}",
+            remedy="check the key; rows that were quarantined never become records (see the department workbook)",
+        )
+    with context.ledger.read() as ledger:
+        consolidations = list(
+            ledger.scalars(
+                select(Consolidation).where(Consolidation.category == category, Consolidation.record_key == record_key)
+            )
+        )
+    versions = [_trace_version(context, session, version) for version in history]
+    return RecordTrace(record_key, context.catalogue.categories[category], versions, consolidations)
+
+
+def _trace_version(context: Context, session: Session, version: dict[str, Any]) -> VersionTrace:
+    with context.ledger.read() as ledger:
+        run = ledger.get_one(Run, version["run"])
+        extract = ledger.scalar(
+            select(Extract).where(Extract.run == run.id, Extract.sha256 == version["extract"]).limit(1)
+        )
+        owed = ledger.scalars(
+            select(Outbox).where(
+                Outbox.category == run.category,
+                Outbox.feed == version["feed"],
+                Outbox.record_key == version["record_key"],
+                Outbox.version == version["version"],
+            )
+        ).all()
+        deliveries = [
+            Delivery(
+                outbox,
+                list(ledger.scalars(select(Attempt).where(Attempt.package == outbox.package).order_by(Attempt.id))),
+                list(ledger.scalars(select(Receipt).where(Receipt.outbox_id == outbox.id).order_by(Receipt.id))),
+            )
+            for outbox in owed
+        ]
+    folder = run_folder(context, run.id)
+    locator = {"extract": version["extract"], "sheet": version["sheet"], "line": version["line"]}
+    row_no, reasons = session.one(
+        f"SELECT row_no, reasons FROM read_parquet({literal(str(folder / 'outcomes.parquet'))}) "
+        "WHERE extract = $extract AND sheet = $sheet AND line = $line",
+        locator,
+    )
+    repairs = session.rows(
+        f"SELECT field, rule, old_value, new_value FROM read_parquet({literal(str(folder / 'repairs.parquet'))}) "
+        "WHERE row_no = $row ORDER BY ALL",
+        {"row": row_no},
+    )
+    return VersionTrace(
+        version=version,
+        run=run,
+        extract=extract,
+        source_row=_source_row(context, session, run, row_no),
+        repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
+        reasons=list(reasons),
+        deliveries=deliveries,
+    )
+
+
+def _source_row(context: Context, session: Session, run: Run, row_no: int) -> dict[str, str | None]:
+    """The cells of a source row as they were sent, in source order."""
+    folder = run_folder(context, run.id) / "rows"
+    for data in (run.manifest or {}).get("parts", []):
+        part = RowsPart.from_json(data, folder)
+        if part.row_offset <= row_no < part.row_offset + part.row_count:
+            file = literal(str(part.path))
+            cells = session.arrow(
+                f"SELECT * FROM read_parquet({file}, file_row_number = true) WHERE file_row_number = $position",
+                {"position": row_no - part.row_offset},
+            ).to_pylist()
+            return {name: cells[0][name] for name in part.columns}
+    raise GuijiError(
+        f"the source rows of the run {run.id} are gone",
+        file=folder,
+        remedy="restore the folder from a backup; the extract itself lies in the landing",
+    )

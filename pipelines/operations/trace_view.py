@@ -1,0 +1,111 @@
+"""A record's passport as a tree for the terminal. Restricted fields are masked."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from pipelines.catalogue.categories import Category
+from pipelines.identity.masking import mask_code
+from pipelines.operations.trace import Delivery, RecordTrace, VersionTrace
+
+
+def trace_tree(trace: RecordTrace) -> Tree:
+    """The whole way: per version the source line, repairs, flags, deadline, calls and receipts."""
+    root = Tree(f"[bold]{trace.category.name_zh}[/bold] {trace.record_key}")
+    for decision in trace.consolidations:
+        root.add(f"consolidated: {decision.surviving_feed} survives {decision.losing_feed} ({escape(decision.reason)})")
+    for version in trace.versions:
+        _add_version(root, trace.category, version)
+    return root
+
+
+def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
+    version = traced.version
+    branch = root.add(
+        f"[bold]version {version['version']}[/bold] ({version['change']}) of feed {version['feed']}, "
+        f"business date {version['business_date']}"
+    )
+    source = branch.add(
+        f"source: line {version['line']}" + (f" of sheet {version['sheet']}" if version["sheet"] else "")
+    )
+    if traced.extract is not None:
+        source.add(
+            f"extract {escape(traced.extract.name)}, {traced.extract.bytes} bytes, SHA-256 {traced.extract.sha256}"
+        )
+    source.add(f"run {traced.run.id}, published {_instant(traced.run.finished_at)}")
+    restricted = _restricted_headers(category)
+    row = source.add("the row as it was sent")
+    for name, cell in traced.source_row.items():
+        if cell not in {None, ""}:
+            row.add(f"{escape(name)}: {escape(_masked(cell) if _is_restricted(name, restricted) else str(cell))}")
+    repairs = branch.add(f"repairs: {len(traced.repairs)}")
+    for field, rule, old, new in traced.repairs:
+        hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False
+        before, after = (_masked(old), _masked(new)) if hidden else (old, new)
+        repairs.add(f"{field} {rule}: {escape(str(before))} → {escape(str(after))}")
+    branch.add(f"verdict: accepted, flags: {', '.join(traced.reasons) or 'none'}")
+    record = branch.add("the record")
+    for definition in category.fields:
+        value = version[definition.code]
+        if value is not None:
+            shown = _masked(str(value)) if definition.exposure == "restricted" else _text(value)
+            record.add(f"{definition.code} {definition.name_zh}: {escape(str(shown))}")
+    provisional = (
+        " (provisional: needs a calendar that is not published yet)" if version["deadline_provisional"] else ""
+    )
+    branch.add(f"decided {version['decision_date']}, deadline {version['deadline']}{provisional}")
+    if not traced.deliveries:
+        branch.add("delivery: owed to no endpoint")
+    for delivery in traced.deliveries:
+        _add_delivery(branch, delivery)
+
+
+def _add_delivery(branch: Tree, delivery: Delivery) -> None:
+    outbox = delivery.outbox
+    node = branch.add(f"delivery to {outbox.endpoint}: {outbox.operation}, idempotency key {outbox.idempotency_key}")
+    for name in ("queued_at", "packaged_at", "sent_at", "accepted_at", "rejected_at", "withheld_at"):
+        instant = getattr(outbox, name)
+        if instant is not None:
+            node.add(f"{name.removesuffix('_at')} {_instant(instant)}")
+    if outbox.withheld_reason:
+        node.add(f"withheld because: {escape(outbox.withheld_reason)}")
+    for attempt in delivery.attempts:
+        code = f" {attempt.status}" if attempt.status is not None else ""
+        node.add(f"attempt {_instant(attempt.at)}: {attempt.action} → {attempt.outcome}{code}")
+    for receipt in delivery.receipts:
+        text = f"receipt (回执) {_instant(receipt.at)}: {receipt.result}"
+        text += f", upper-level id {receipt.upper_id}" if receipt.upper_id else ""
+        text += f", {receipt.rule} {receipt.message}" if receipt.rule or receipt.message else ""
+        node.add(escape(text))
+
+
+def _restricted_headers(category: Category) -> set[str]:
+    from_aliases = (
+        (field.code, field.name_zh, *field.aliases) for field in category.fields if field.exposure == "restricted"
+    )
+    return {header for headers in from_aliases for header in headers}
+
+
+def _is_restricted(header: str, restricted: set[str]) -> bool:
+    return header in restricted or "证件号" in header or "身份证" in header
+
+
+def _masked(value: str | None) -> str | None:
+    return mask_code(value) if value else value
+
+
+def _instant(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else "—"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return str(value)

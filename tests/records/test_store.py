@@ -1,0 +1,216 @@
+"""Versions become visible with their run, survive crashes around the commit, and can be read as of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import select
+
+from pipelines.catalogue.catalogue import load_catalogue
+from pipelines.engine.duck import Session, session
+from pipelines.ledger.database import Ledger, migrate, now, open_ledger
+from pipelines.ledger.models import Batch, Consolidation, Outbox, Run
+from pipelines.records.consolidation import consolidate
+from pipelines.records.reading import create_history, current, load_versions, record_history
+from pipelines.records.store import RecordStore
+from pipelines.records.sweep import sweep_crashed_runs
+from pipelines.settings import Settings
+
+CATEGORY = load_catalogue(Settings()).categories["administrative_penalty"]
+MONDAY, TUESDAY, WEDNESDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 18)
+
+
+@pytest.fixture
+def duck() -> Iterator[Session]:
+    with session() as opened:
+        yield opened
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    migrate(url)
+    return open_ledger(url)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordStore:
+    return RecordStore(tmp_path / "records", CATEGORY)
+
+
+def add_run(ledger: Ledger, run: str, feed: str, day: date, state: str) -> None:
+    with ledger.write() as session:
+        batch = session.scalar(select(Batch).where(Batch.feed == feed, Batch.business_date == day))
+        if batch is None:
+            batch = Batch(feed=feed, business_date=day)
+            session.add(batch)
+            session.flush()
+        attempt = len(list(session.scalars(select(Run).where(Run.batch_id == batch.id)))) + 1
+        session.add(
+            Run(
+                id=run,
+                batch_id=batch.id,
+                feed=feed,
+                category=CATEGORY.category,
+                business_date=day,
+                attempt=attempt,
+                state=state,
+                stage="published",
+                started_at=now(),
+            )
+        )
+
+
+def write(
+    duck: Session,
+    store: RecordStore,
+    ledger: Ledger,
+    run: str,
+    feed: str,
+    day: date,
+    rows: list[dict[str, Any]],
+    state: str = "published",
+) -> None:
+    add_run(ledger, run, feed, day, state)
+    full = [
+        {
+            **dict.fromkeys(store.schema.names),
+            "business_date": day,
+            "run": run,
+            "change": "new",
+            "content_hash": "c1",
+            "version": 1,
+            **row,
+        }
+        for row in rows
+    ]
+    duck.register("incoming", pa.Table.from_pylist(full, schema=store.schema))
+    store.write(duck, "incoming", feed, run)
+    store.commit(feed, run)
+
+
+def keys(duck: Session, name: str) -> list[tuple[Any, ...]]:
+    return duck.rows(f"SELECT record_key, version FROM {name} ORDER BY ALL")
+
+
+def test_a_version_counts_once_its_run_is_published(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    current(duck, store, ledger)
+    assert keys(duck, "current_records") == []
+    write(duck, store, ledger, "r1", "f", MONDAY, [{"record_key": "a"}], state="running")
+    current(duck, store, ledger)
+    assert keys(duck, "current_records") == []
+    with ledger.write() as ledger_session:
+        ledger_session.get_one(Run, "r1").state = "published"
+    current(duck, store, ledger)
+    assert keys(duck, "current_records") == [("a", 1)]
+
+
+def test_committing_twice_adds_once(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    write(duck, store, ledger, "r1", "f", MONDAY, [{"record_key": "a"}])
+    assert store.commit("f", "r1")
+    current(duck, store, ledger)
+    assert keys(duck, "all_versions") == [("a", 1)]
+    assert not store.commit("f", "a run that wrote nothing")
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_crashed_run_is_swept_wherever_it_died(
+    duck: Session, store: RecordStore, ledger: Ledger, committed: bool
+) -> None:
+    write(duck, store, ledger, "r1", "f", MONDAY, [{"record_key": "a"}])
+    if committed:
+        write(duck, store, ledger, "r2", "f", TUESDAY, [{"record_key": "b"}], state="abandoned")
+    else:
+        add_run(ledger, "r2", "f", TUESDAY, "failed")
+        store.file_of("f", "r2").write_bytes(b"half a file")
+    assert sweep_crashed_runs(ledger, {CATEGORY.category: store}) == ["r2"]
+    assert sweep_crashed_runs(ledger, {CATEGORY.category: store}) == []
+    assert not store.file_of("f", "r2").exists()
+    current(duck, store, ledger)
+    assert keys(duck, "all_versions") == [("a", 1)]
+
+
+def test_what_held_on_a_day_and_what_holds_now(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    write(duck, store, ledger, "r1", "f", MONDAY, [{"record_key": "a"}])
+    write(duck, store, ledger, "r3", "f", WEDNESDAY, [{"record_key": "a", "version": 2, "content_hash": "c2"}])
+    current(duck, store, ledger, as_of=TUESDAY)
+    assert keys(duck, "current_records") == [("a", 1)]
+    current(duck, store, ledger)
+    assert keys(duck, "current_records") == [("a", 2)]
+    create_history(duck, store, ledger, "f", TUESDAY)
+    assert duck.rows("FROM history") == [("a", "c1", 1, 2, True)]
+    create_history(duck, store, ledger, "f", WEDNESDAY)
+    assert duck.rows("FROM history") == [("a", "c2", 2, 2, False)]
+    create_history(duck, store, ledger, "another feed", WEDNESDAY)
+    assert duck.rows("FROM history") == []
+
+
+def test_an_older_day_that_comes_late_does_not_win(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    write(duck, store, ledger, "r3", "f", WEDNESDAY, [{"record_key": "a"}])
+    write(duck, store, ledger, "r2", "f", TUESDAY, [{"record_key": "a", "version": 2, "content_hash": "c0"}])
+    current(duck, store, ledger)
+    assert keys(duck, "current_records") == [("a", 1)]
+
+
+def test_versions_are_loaded_by_name_and_histories_whole(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    write(duck, store, ledger, "r1", "f", MONDAY, [{"record_key": "a", "CF_NR": "x"}, {"record_key": "b"}])
+    write(duck, store, ledger, "r2", "f", TUESDAY, [{"record_key": "a", "version": 2}])
+    found = load_versions(duck, store, ledger, [("f", "a", 1), ("f", "z", 1)])
+    assert list(found) == [("f", "a", 1)]
+    assert found["f", "a", 1]["CF_NR"] == "x"
+    assert [row["version"] for row in record_history(duck, store, ledger, "a")] == [1, 2]
+
+
+def queue(ledger: Ledger, feed: str, run: str) -> None:
+    with ledger.write() as ledger_session:
+        ledger_session.add(
+            Outbox(
+                endpoint="province",
+                category=CATEGORY.category,
+                feed=feed,
+                run=run,
+                record_key="a",
+                version=1,
+                content_hash="c",
+                operation="new",
+                business_date=MONDAY,
+                decision_date=MONDAY,
+                deadline=WEDNESDAY,
+                deadline_provisional=False,
+                idempotency_key=feed,
+                queued_at=now(),
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("priorities", "days", "survivor"),
+    [
+        ({"f": 20, "g": 10}, (MONDAY, TUESDAY), "g"),
+        ({"f": 10, "g": 10}, (TUESDAY, MONDAY), "g"),
+        ({}, (MONDAY, MONDAY), "f"),
+    ],
+)
+def test_one_decision_of_two_feeds_is_owed_once(
+    duck: Session,
+    store: RecordStore,
+    ledger: Ledger,
+    priorities: dict[str, int],
+    days: tuple[date, date],
+    survivor: str,
+) -> None:
+    for feed, run, day in (("f", "r1", days[0]), ("g", "r2", days[1])):
+        write(duck, store, ledger, run, feed, day, [{"record_key": "a"}, {"record_key": f"only {feed}"}])
+        queue(ledger, feed, run)
+    settled = consolidate(duck, store, ledger, priorities)
+    assert [(one.record_key, one.surviving_feed) for one in settled] == [("a", survivor)]
+    assert consolidate(duck, store, ledger, priorities) == []
+    with ledger.read() as ledger_session:
+        owed = list(ledger_session.scalars(select(Outbox).where(Outbox.withheld_at.is_(None))))
+        assert [row.feed for row in owed] == [survivor]
+        assert len(list(ledger_session.scalars(select(Consolidation)))) == 1
