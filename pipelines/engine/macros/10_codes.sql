@@ -109,7 +109,7 @@ CREATE OR REPLACE MACRO resident_id_verdict(code) AS
         ELSE 'invalid'
     END;
 
--- A living person's number: valid, and born in 1900 or later.
+-- The number of someone who can be alive: valid, and born in 1900 or later.
 CREATE OR REPLACE MACRO is_resident_id(code) AS
     CASE
         WHEN code IS NULL THEN NULL
@@ -165,15 +165,18 @@ CREATE OR REPLACE MACRO has_registration_check(code) AS
         THEN (
             mod_11_10(mod_11_10(mod_11_10(mod_11_10(mod_11_10(mod_11_10(mod_11_10(
             mod_11_10(mod_11_10(mod_11_10(mod_11_10(mod_11_10(mod_11_10(mod_11_10(
-            10, code, 1), code, 2), code, 3), code, 4), code, 5), code, 6), code, 7), code, 8)
-            , code, 9), code, 10), code, 11), code, 12), code, 13), code, 14)
-            + ascii(code[15]) - 48) % 10 = 1
+            10, code, 1), code, 2), code, 3), code, 4), code, 5), code, 6), code, 7),
+            code, 8), code, 9), code, 10), code, 11), code, 12), code, 13), code, 14)
+            + ascii(code[15]) - 48
+        ) % 10 = 1
         WHEN code IS NOT NULL THEN FALSE
     END;
 
 -- Unified social credit code GB 32100: pipelines/identity/uscc.py
 
 CREATE OR REPLACE MACRO has_uscc_form(code) AS regexp_full_match(code, '[0-9A-HJ-NPQRTUWXY]{18}');
+
+CREATE OR REPLACE MACRO uscc_character(value) AS substr('0123456789ABCDEFGHJKLMNPQRTUWXY', value + 1, 1);
 
 CREATE OR REPLACE MACRO uscc_weighted_sum(code) AS (
     strpos('0123456789ABCDEFGHJKLMNPQRTUWXY', code[1])
@@ -198,7 +201,7 @@ CREATE OR REPLACE MACRO uscc_weighted_sum(code) AS (
 CREATE OR REPLACE MACRO uscc_check_character(code) AS
     CASE
         WHEN regexp_full_match(code[1:17], '[0-9A-HJ-NPQRTUWXY]{17}')
-        THEN substr('0123456789ABCDEFGHJKLMNPQRTUWXY', (31 - uscc_weighted_sum(code) % 31) % 31 + 1, 1)
+        THEN uscc_character((31 - uscc_weighted_sum(code) % 31) % 31)
     END;
 
 -- ISO 7064 MOD 37-2 read from the left, as the Fujian pilot of 2015 computed it: 0 when it holds.
@@ -238,44 +241,42 @@ CREATE OR REPLACE MACRO uscc_verdict(code) AS
             END
         WHEN code = '00000000000000000X' THEN 'placeholder'
         WHEN is_denied_uscc(code) THEN 'invalid'
-        WHEN code[18] = substr('0123456789ABCDEFGHJKLMNPQRTUWXY', (31 - uscc_weighted_sum(code) % 31) % 31 + 1, 1)
-        THEN 'valid'
+        WHEN code[18] = uscc_character((31 - uscc_weighted_sum(code) % 31) % 31) THEN 'valid'
         WHEN organisation_code_verdict(code[9:17]) <> 'valid' THEN 'invalid'
-        WHEN code[18] = substr('0123456789ABCDEFGHJKLMNPQRTUWXY', uscc_weighted_sum(code) % 31 + 1, 1)
-        THEN 'issued_nonstandard'
+        WHEN code[18] = uscc_character(uscc_weighted_sum(code) % 31) THEN 'issued_nonstandard'
         WHEN code[3:4] = '35' AND code[9:10] = 'M0' AND uscc_pilot_sum(code) = 0 THEN 'issued_nonstandard'
         ELSE 'invalid'
     END;
 
+CREATE OR REPLACE MACRO is_known_prefix(code) AS
+    regexp_matches(code, '^(?:[159][1239]|3[123459]|5[45]|[248A][19]|[67][129]|N[1239]|Y1)');
+
+-- The second branch only spares the list for the many codes without a warning.
 CREATE OR REPLACE MACRO uscc_warnings(code) AS
     CASE
         WHEN code IS NULL THEN NULL
-        WHEN has_uscc_form(code) AND code <> '00000000000000000X'
-        THEN list_filter(
+        WHEN NOT has_uscc_form(code) OR code = '00000000000000000X' THEN []::VARCHAR[]
+        WHEN is_known_prefix(code) AND is_business_region(code[3:8])
+            AND organisation_code_verdict(code[9:17]) = 'valid'
+        THEN []::VARCHAR[]
+        ELSE list_filter(
             [
-                CASE
-                    WHEN code[1:2] NOT IN (
-                        '11', '12', '13', '19', '21', '29', '31', '32', '33', '34', '35', '39', '41', '49', '51', '52',
-                        '53', '54', '55', '59', '61', '62', '69', '71', '72', '79', '81', '89', '91', '92', '93', '99',
-                        'A1', 'A9', 'N1', 'N2', 'N3', 'N9', 'Y1'
-                    )
-                    THEN 'unknown_prefix'
-                END,
+                CASE WHEN NOT is_known_prefix(code) THEN 'unknown_prefix' END,
                 CASE WHEN NOT is_business_region(code[3:8]) THEN 'unknown_region' END,
                 CASE WHEN organisation_code_verdict(code[9:17]) <> 'valid' THEN 'organisation_code_check' END
             ],
             lambda warning: warning IS NOT NULL
         )
-        ELSE []::VARCHAR[]
     END;
 
--- Registration, tax and certificate numbers may be a unified social credit code since the merger of 2015. ----------
+-- Registration, tax and certificate numbers may be a unified social credit code since the merger of 2015.
 
 CREATE OR REPLACE MACRO registration_number_verdict(code) AS
     CASE
         WHEN code IS NULL THEN NULL
         WHEN length(code) = 18 THEN uscc_verdict(code)
-        WHEN has_registration_check(code) AND NOT is_repeated_character(code) THEN 'valid'
+        WHEN is_repeated_character(code) THEN 'invalid'
+        WHEN has_registration_check(code) THEN 'valid'
         WHEN is_legacy_resident_id(code) THEN 'person_number'
         WHEN regexp_full_match(code, '[0-9]{6}(?:[0-9]{7}|NA[0-9]{6}X)') AND is_business_region(code[1:6])
         THEN 'legacy'

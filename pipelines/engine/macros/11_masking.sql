@@ -1,5 +1,5 @@
--- Personal data made unreadable before a value reaches a finding, a log or a page. Every macro has a Python twin of
--- the same name in pipelines/identity/masking.py, where the rules are explained. NULL gives NULL.
+-- Personal data made unreadable before a value reaches a finding, a log or a page. Every macro has a Python twin
+-- of the same name in pipelines/identity/masking.py, where the rules are explained. NULL gives NULL.
 
 CREATE OR REPLACE MACRO mask_after(code, kept) AS
     code[1:kept] || repeat('*', greatest(least(length(code) - kept, 12), 0));
@@ -32,7 +32,7 @@ CREATE OR REPLACE MACRO is_bank_card(digits) AS
 CREATE OR REPLACE MACRO mask_segment(segment) AS
     CASE
         WHEN is_resident_id(upper(segment)) THEN mask_after(segment, 6)
-        WHEN is_legacy_resident_id(segment) AND NOT has_registration_check(segment) THEN mask_after(segment, 6)
+        WHEN is_legacy_resident_id(segment) THEN mask_after(segment, 6)
         WHEN regexp_full_match(segment, '(?:86)?1[3-9][0-9]{9}') THEN mask_after(segment, 3)
         WHEN is_bank_card(segment) THEN mask_after(segment, 6)
         ELSE segment
@@ -52,17 +52,17 @@ CREATE OR REPLACE MACRO mask_text(content) AS
         ELSE content
     END;
 
--- A value of a code column: like mask_text, and a number built like a resident identity number is masked even when
--- its check character is wrong, because a mistyped number still points at a person.
+-- A value of a code column: like mask_text, and a number built like a resident identity number is masked even
+-- when its check character is wrong, because a mistyped number still points at a person.
 CREATE OR REPLACE MACRO mask_code(code) AS
     CASE
-        WHEN uscc_verdict(code) IN ('valid', 'issued_nonstandard') OR has_registration_check(code) THEN code
+        WHEN uscc_verdict(code) IN ('valid', 'issued_nonstandard') THEN code
         WHEN regexp_matches(
             code,
             concat(
                 '^', resident_region_pattern(),
                 '(?:(?:19[0-9]{2}|20[0-4][0-9])', month_day_pattern(), '[0-9X*]{1,6}',
-                '|[1-9][0-9]', month_day_pattern(), '[0-9*]{3})'
+                '|[1-9][0-9]', month_day_pattern(), '[0-9*]{3}(?:[0-9]{2})?$)'
             )
         )
         THEN mask_after(code, 6)
