@@ -101,11 +101,11 @@ def run(
         bar.update(task, description="settling duplicates across feeds")
         consolidate_stores(context)
         bar.update(task, description="building the reports", advance=1)
-        index = build_site(context, chosen)
+        index = build_site(context, chosen).index
         bar.update(task, advance=1)
     if deliver_too:
         deliver(endpoint=None)
-        index = build_site(context, chosen)
+        index = build_site(context, chosen).index
     print_status(chosen)
     out.print(f"Report: {index}")
     failed = [result for result in results if result.problem is not None]
@@ -186,8 +186,12 @@ def report(day: Day = None) -> None:
 
     context = open_context()
     with progress_bar() as bar:
-        bar.add_task("building the reports", total=None)
-        index = build_site(context, business_date(day))
+        task = bar.add_task("building the reports", total=None)
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"building the reports: {what}")
+
+        index = build_site(context, business_date(day), progress).index
     out.print(f"Report: {index}")
 
 

@@ -62,6 +62,9 @@ def read(path: Path) -> Document:
         raise CatalogueError(
             f"not valid YAML: {error.problem}", remedy="mend the syntax on that line", file=path, line=line
         ) from error
+    except ValueError as error:
+        # PyYAML makes dates while it reads; an impossible one is a ValueError without a place.
+        raise CatalogueError(f"not valid YAML: {error}", remedy="mend the date", file=path) from error
     lines: dict[Location, int] = {}
     if node is not None:
         _collect(node, (), lines, path)

@@ -88,7 +88,7 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
                    ELSE 'accepted'
                END AS outcome,
                CASE
-                   WHEN j.is_excluded THEN j.reasons || ['{EXCLUDED}']
+                   WHEN j.is_excluded THEN ['{EXCLUDED}']
                    WHEN e.first_row IS NOT NULL THEN j.reasons || ['{EXACT_DUPLICATE}']
                    WHEN j.blocking THEN j.reasons
                    WHEN j.is_tombstoned THEN j.reasons || ['{TOMBSTONED}']

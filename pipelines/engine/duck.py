@@ -30,7 +30,14 @@ class Session:
         self.connection = connection
 
     def execute(self, sql: str, parameters: Parameters = None) -> None:
-        self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
+        """Run statements; raises :class:`StorageError` when the scratch disk or the memory limit gives out."""
+        try:
+            self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise StorageError(
+                f"DuckDB ran out of memory or disk ({type(error).__name__})",
+                remedy="free disk space below the home folder or raise GUIJI_MEMORY_LIMIT, then run again",
+            ) from error
 
     def rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         """All result rows as tuples; for small results."""
@@ -59,7 +66,7 @@ class Session:
         self.connection.register(name, table)
 
     def count(self, relation: str) -> int:
-        return int(self.one(f"SELECT count(*) FROM {identifier(relation)}")[0])  # noqa: S608 - quoted
+        return int(self.one(f"SELECT count(*) FROM {identifier(relation)}")[0])
 
     def columns(self, relation: str) -> list[str]:
         """Column names of a relation, in order."""
@@ -76,7 +83,7 @@ class Session:
         options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}"
         try:
             written = self.rows(f"COPY ({sql}) TO {literal(str(beside))} ({options})")[0][0]
-        except duckdb.IOException as error:
+        except StorageError as error:
             beside.unlink(missing_ok=True)
             raise StorageError(
                 "cannot be written", file=path, remedy="free disk space or mend permissions, then run again"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipelines.errors import ExtractError
 from pipelines.intake.landing import land
-from pipelines.intake.reading import IntakeResult, read_batch
+from pipelines.intake.reading import IntakeResult, read_landed
 from pipelines.operations.context import Context
 from pipelines.operations.judging import judge_rows, suite_of
 from pipelines.quality.findings import create_findings
@@ -63,7 +63,7 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
         landed = land(file, scratch / "landing")
         suite = suite_of(context, category)
         with context.session() as session:
-            intake = read_batch(session, [landed], feed, category, scratch)
+            intake = read_landed(session, [landed], feed, category, scratch)
             judge_rows(context, session, feed, intake.parts, received, suite)
             create_findings(session, suite, category, scratch / "rejects.parquet")
             outcomes = {

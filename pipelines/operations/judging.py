@@ -19,7 +19,8 @@ from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import GuijiError
-from pipelines.ledger.models import RuleCount, Run, Tombstone
+from pipelines.ledger import models
+from pipelines.ledger.models import Run, Tombstone
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -31,10 +32,10 @@ from pipelines.operations.attempts import (
 )
 from pipelines.operations.context import Context
 from pipelines.quality import conservation
-from pipelines.quality.compile import judge, rule_counts
+from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
-from pipelines.quality.rules import Suite
+from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suite import load_suite
 from pipelines.records.reading import create_history
 from pipelines.records.store import version_schema
@@ -66,15 +67,15 @@ def judge_rows(
     parts: Sequence[RowsPart],
     business_date: date,
     suite: Suite,
-) -> StandardResult:
+) -> tuple[StandardResult, list[RuleCount]]:
     """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
     category = context.catalogue.category_of(feed)
     result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
     add_keys(session, category)
-    judge(session, suite, category, business_date)
+    counts = judge(session, suite, category, business_date)
     session.register("tombstones", _tombstones(context, category.category))
     settle_batch(session, feed.conflict)
-    return result
+    return result, counts
 
 
 def judge_batch(context: Context, run_id: str) -> str:
@@ -105,17 +106,17 @@ def _judge(context: Context, run: Run) -> None:
     with context.ledger.read() as session:
         compared_with = last_published(session, run.feed)
     with context.session() as session:
-        standard = judge_rows(context, session, feed, parts, run.business_date, suite)
+        standard, counts = judge_rows(context, session, feed, parts, run.business_date, suite)
         create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
         compare_with_store(session)
         _add_deadlines(context, session, category)
         create_findings(session, suite, category, folder / "rejects.parquet")
         judged = _measure(session, run, standard)
         conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
-        counts = rule_counts(session, suite)
-        conservation.check_agreement(
-            run.id, counts, validate_with_great_expectations(session, suite, category, run.business_date, folder)
+        second = validate_with_great_expectations(
+            session, suite, category, run.business_date, result_file=folder / "great_expectations.json"
         )
+        conservation.check_agreement(run.id, counts, second)
         _write_files(session, folder)
         _create_versions(session, category, run)
         context.stores[run.category].write(session, "versions", run.feed, run.id)
@@ -132,9 +133,9 @@ def _judge(context: Context, run: Run) -> None:
             "unmapped_columns": list(standard.unmapped_columns),
             "missing_fields": list(standard.missing_fields),
         }
-        ledger.execute(delete(RuleCount).where(RuleCount.run == run.id))
+        ledger.execute(delete(models.RuleCount).where(models.RuleCount.run == run.id))
         ledger.execute(
-            insert(RuleCount),
+            insert(models.RuleCount),
             [
                 {
                     "run": run.id,

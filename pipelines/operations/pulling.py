@@ -11,7 +11,7 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.errors import GuijiError
 from pipelines.intake.folder import find_extracts
 from pipelines.intake.landing import LandedExtract, land
-from pipelines.intake.reading import IntakeResult, read_batch
+from pipelines.intake.reading import IntakeResult, read_landed
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Extract, Run
 from pipelines.operations.attempts import begin_run, feed_lock, mark_failed, published_run, run_folder
@@ -57,7 +57,7 @@ def _read(context: Context, feed: Feed, run: Run, landed: list[LandedExtract], m
     folder = run_folder(context, run.id)
     shutil.rmtree(folder, ignore_errors=True)
     with context.session() as session:
-        result = read_batch(session, landed, feed, context.catalogue.category_of(feed), folder)
+        result = read_landed(session, landed, feed, context.catalogue.category_of(feed), folder)
     _record(context, run, result, mark)
 
 
@@ -75,11 +75,12 @@ def _record(context: Context, run: Run, result: IntakeResult, mark: str) -> None
                     "position": position,
                     "sha256": manifest["sha256"],
                     "name": manifest["name"],
-                    "bytes": manifest["bytes"],
-                    "rows_decoded": manifest["rows_decoded"],
-                    "lines_undecoded": manifest["lines_undecoded"],
+                    # An extract with the same bytes as another one of the batch has no rows of its own.
+                    "bytes": manifest.get("bytes", 0),
+                    "rows_decoded": manifest.get("rows_decoded", 0),
+                    "lines_undecoded": manifest.get("lines_undecoded", 0),
                     "manifest": manifest,
                 }
-                for position, manifest in enumerate(result.manifests)
+                for position, manifest in enumerate(result.extracts)
             ],
         )

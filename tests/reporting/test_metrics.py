@@ -1,0 +1,114 @@
+"""Figures equal what a hand counts in the batch of ``reporting_batch.py``."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+
+import pytest
+from reporting_batch import DAY, FEED, Installation, make_run
+
+from pipelines.errors import StorageError
+from pipelines.reporting.counts import Counts, Ratio
+from pipelines.reporting.metrics import FeedFigures, department_figures, feed_figures
+from pipelines.reporting.reasons import ReasonCount
+
+
+def figures(installation: Installation, feed: str = FEED, day: date = DAY) -> FeedFigures:
+    return feed_figures(
+        installation.session, installation.settings, installation.catalogue, installation.ledger, feed, day
+    )
+
+
+def test_counts_and_ratios_are_those_of_the_batch(installation: Installation) -> None:
+    batch = figures(installation)
+    assert batch.state == "published"
+    assert batch.counts.received == 13
+    assert batch.counts.compliance == Ratio(4, 11)
+    assert batch.counts.lateness == Ratio(1, 3)
+    assert batch.counts.is_conserved
+    assert batch.conservation == "解析 11 + 无法解析 2 = 入库 4 + 重复 1 + 问题 6 + 拦截 1 + 不报送 1"
+
+
+def test_deliveries_are_counted_from_the_outbox(installation: Installation) -> None:
+    counts = figures(installation).counts
+    assert (counts.owed, counts.sent, counts.confirmed, counts.rejected) == (3, 3, 1, 1)
+    assert (counts.waiting, counts.withheld, counts.overdue) == (1, 0, 1)
+    assert figures(installation).earliest_open_deadline == date(2026, 3, 2)
+    assert figures(installation).earliest_deadline == date(2026, 3, 12)
+
+
+def test_reasons_count_rows_once_and_leave_out_rows_nobody_must_mend(installation: Installation) -> None:
+    assert figures(installation).reasons == (
+        ReasonCount("REQ-CF_WSH", "block", 3, 2),
+        ReasonCount("DUP-003", "block", 1, 1),
+        ReasonCount("LINE-001", "block", 1, 1),
+        ReasonCount("LINE-002", "block", 1, 1),
+        ReasonCount("USCC-CF_XDR_SHXYM", "block", 1, 0),
+        ReasonCount("CF-FINE-01", "warn", 2, 0),
+    )
+
+
+def test_a_sum_that_is_off_by_one_shows(installation: Installation) -> None:
+    assert " ≠ " in Counts(rows_decoded=2, accepted=1).conservation
+    assert not Counts(rows_decoded=2, accepted=1).is_conserved
+    assert Counts(rows_decoded=1, lines_undecoded=1, accepted=1, quarantined=1).is_conserved
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "text"),
+    [
+        (0, 0, "—"),
+        (0, 7, "0.00 %"),
+        (7, 7, "100.00 %"),
+        (99_999, 100_000, "99.99 %"),
+        (1, 1_000_000, "0.01 %"),
+        (1, 3, "33.33 %"),
+        (2, 3, "66.67 %"),
+        (1, 8, "12.50 %"),
+    ],
+)
+def test_ratios_never_round_to_perfection(numerator: int, denominator: int, text: str) -> None:
+    assert Ratio(numerator, denominator).text == text
+
+
+def test_a_department_is_the_sum_of_its_feeds_and_reasons_add_up(installation: Installation) -> None:
+    batch = figures(installation)
+    (department,) = department_figures([batch, batch])
+    assert department.counts.received == 26
+    assert department.counts.compliance == Ratio(8, 22)
+    assert department.reasons[0] == ReasonCount("REQ-CF_WSH", "block", 6, 4)
+
+
+def test_a_feed_that_has_failed_for_weeks_is_louder_than_any_problem(installation: Installation) -> None:
+    weeks_ago = DAY - timedelta(days=21)
+    installation.add_run(make_run("huanbao_penalty", weeks_ago, "published"), published=True)
+    problem = f"{installation.settings.home_path}/landing/x.csv: the file is empty — ask the department"
+    installation.add_run(make_run("huanbao_penalty", DAY, "failed", problem=problem), published=False)
+    batches = [figures(installation, feed) for feed in installation.catalogue.feeds]
+    departments = department_figures(batches)
+    assert [department.department for department in departments] == ["shichang", "huanbao"]
+    silent = departments[0].feeds[0]
+    assert (silent.feed, silent.state, silent.days_stale) == ("shichang_second", "missing", None)
+    failed = departments[1].feeds[0]
+    assert (failed.state, failed.days_stale) == ("failed", 21)
+    assert failed.problem == "landing/x.csv: the file is empty — ask the department"
+    assert failed.loudness < figures(installation).loudness
+
+
+def test_a_running_batch_is_no_failure(installation: Installation) -> None:
+    installation.add_run(make_run("huanbao_penalty", DAY, "running"), published=False)
+    assert figures(installation, "huanbao_penalty").state == "running"
+
+
+def test_a_cleared_run_folder_leaves_the_ledgers_figures(installation: Installation) -> None:
+    shutil.rmtree(installation.run_folder)
+    batch = figures(installation)
+    assert batch.reasons is None
+    assert batch.counts.compliance == Ratio(4, 11)
+
+
+def test_a_damaged_run_folder_is_an_error_that_names_the_file(installation: Installation) -> None:
+    (installation.run_folder / "findings.parquet").unlink()
+    with pytest.raises(StorageError, match=r"findings\.parquet.*run the batch again"):
+        figures(installation)

@@ -1,0 +1,213 @@
+"""The department workbook read back with openpyxl equals what was sent, cell by cell."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.workbook import Workbook
+from openpyxl.worksheet.worksheet import Worksheet
+from reporting_batch import COLUMNS, FEED, PERSON_ID, ROWS, RULES, SECOND_COLUMNS, Installation, small_installation
+
+from pipelines.errors import StorageError
+from pipelines.reporting.metrics import FeedFigures
+from pipelines.reporting.sheets import LINES_PER_SHEET, LONGEST_CELL, cell_text
+from pipelines.reporting.workbook import write_workbook
+from pipelines.reporting.workbook_pages import OWN_COLUMNS, shown_bytes
+
+from test_metrics import figures  # isort: skip
+
+SOURCE = len(OWN_COLUMNS)
+
+
+def write(installation: Installation, path: Path, lines_per_sheet: int = LINES_PER_SHEET) -> int:
+    batch: FeedFigures = figures(installation)
+    feed = installation.catalogue.feed(FEED)
+    return write_workbook(
+        installation.session,
+        installation.settings,
+        installation.ledger,
+        feed,
+        installation.catalogue.category_of(feed),
+        batch,
+        RULES,
+        {"province_sandbox": "省平台（沙箱）"},
+        "法规处",
+        path,
+        lines_per_sheet=lines_per_sheet,
+    )
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Workbook:
+    folder = tmp_path_factory.mktemp("book")
+    with small_installation(folder) as installation:
+        write(installation, folder / "x.xlsx")
+    return openpyxl.load_workbook(folder / "x.xlsx")
+
+
+def table(sheet: Worksheet) -> list[dict[str, object]]:
+    """The lines below the header as header → value; where a source column is called like one of ours, ours."""
+    rows = sheet.iter_rows(min_row=2, values_only=True)
+    headers = [str(header) for header in next(rows)]
+    return [dict(reversed(list(zip(headers, row, strict=True)))) for row in rows]
+
+
+def source_cells(sheet: Worksheet) -> list[list[str | None]]:
+    return [list(row[SOURCE:]) for row in sheet.iter_rows(min_row=3, values_only=True)]
+
+
+def test_one_line_per_problem_row_and_reason(book: Workbook) -> None:
+    lines = table(book["问题清单"])
+    assert [(line["行号"], line["问题代码"], line["字段"]) for line in lines] == [
+        (3, "REQ-CF_WSH", "行政处罚决定书文号"),
+        (3, "USCC-CF_XDR_SHXYM", "行政相对人代码_1(统一社会信用代码)"),
+        (4, "REQ-CF_WSH", "行政处罚决定书文号"),
+        (7, "DUP-003", None),
+        (10, "1001", "行政相对人名称"),
+        (4, "REQ-CF_WSH", "行政处罚决定书文号"),
+    ]
+    assert [line["序号"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {line["严重程度"] for line in lines} == {"必须更正"}
+    assert [(line["文件"], line["工作表"]) for line in (lines[0], lines[-1])] == [("a.csv", None), ("b.xlsx", "表二")]
+    assert [lines[0]["行引用"], lines[-1]["行引用"]] == ["aaaaaaaaaaaa//3", "bbbbbbbbbbbb/表二/4"]
+    assert (lines[0]["问题"], lines[0]["处理办法"]) == ("“行政处罚决定书文号”没有填写", "请填写文号")
+    assert all(line["更正后的值"] is None for line in lines)
+
+
+def test_source_cells_come_back_exactly_as_they_were_sent(book: Workbook) -> None:
+    sheet = book["问题清单"]
+    headers = [cell.value for cell in sheet[2]][SOURCE:]
+    assert headers == [*COLUMNS, SECOND_COLUMNS[2]]
+    cells = source_cells(sheet)
+    for line, row_no in enumerate((1, 1, 2, 5, 8)):
+        assert cells[line] == [value or None for value in ROWS[row_no]] + [None]
+    by_header = dict(zip(headers, cells[5], strict=True))
+    assert by_header == dict.fromkeys(headers) | {"行政相对人名称": ROWS[0][2], "只在第二张表": "-5"}
+
+
+def test_every_source_cell_is_text_and_no_cell_is_a_formula(book: Workbook) -> None:
+    for sheet in book:
+        for row in sheet.iter_rows(min_row=3):
+            for cell in row:
+                assert cell.data_type != "f"
+                if sheet.title in {"问题清单", "提示"} and cell.column > SOURCE and cell.value is not None:
+                    assert cell.data_type in {"s", "inlineStr"}
+                if isinstance(cell.value, str) and cell.value[0] in "=+-@":
+                    assert cell.quotePrefix, cell.coordinate
+
+
+def test_the_wrong_cell_is_marked_and_shown_beside_the_reason(book: Workbook) -> None:
+    sheet = book["问题清单"]
+    lines = table(sheet)
+    assert lines[1]["报送的值"] == ROWS[1][3]
+    marked = [
+        [cell.column - SOURCE - 1 for cell in row[SOURCE:] if cell.fill.fgColor.rgb == "FFF8D7D3"]
+        for row in sheet.iter_rows(min_row=3)
+    ]
+    assert marked == [[1], [3], [1], [], [2], [1]]
+    assert sheet.cell(3, 9).fill.fgColor.rgb == "FFFFF4C2"
+    assert not sheet.cell(3, 9).protection.locked
+
+
+def test_warnings_stand_apart_and_duplicates_and_exclusions_nowhere(book: Workbook) -> None:
+    assert [(line["行号"], line["问题代码"]) for line in table(book["提示"])] == [
+        (3, "CF-FINE-01"),
+        (6, "CF-FINE-01"),
+        (9, "TOMB-001"),
+    ]
+    everywhere = {line["行号"] for name in ("问题清单", "提示") for line in table(book[name])}
+    assert everywhere.isdisjoint({5, 8, 11})
+
+
+def test_undecodable_lines_have_a_sheet_of_their_own(book: Workbook) -> None:
+    first, second = table(book["无法解析的行"])
+    assert (first["行号"], first["问题代码"], second["应有列数"], second["实有列数"]) == (12, "LINE-001", 8, 7)
+    text = "原文（仅供查看，无法识别的字显示为 �）"
+    assert first[text] == "0011,乱码�"
+    assert second[text] == "0012,少一列,张某"
+
+
+def test_the_clerk_starts_at_the_problems_and_finds_help(book: Workbook) -> None:
+    assert book.sheetnames == ["问题清单", "提示", "无法解析的行", "汇总", "说明"]
+    assert book.active is not None
+    assert book.active.title == "问题清单"
+    sheet = book["问题清单"]
+    assert sheet.freeze_panes == "E3"
+    assert sheet.auto_filter.ref == "A2:U8"
+    assert "更正后的值" in str(sheet["A1"].value)
+    assert [line["问题代码"] for line in table(book["汇总"])][:2] == ["REQ-CF_WSH", "DUP-003"]
+    assert any("法规处" in str(line["说明"]) for line in table(book["说明"]))
+
+
+def test_same_batch_same_bytes_and_nothing_left_beside(installation: Installation, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert write(installation, folder / "a.xlsx") == write(installation, folder / "b.xlsx") == 11
+    assert (folder / "a.xlsx").read_bytes() == (folder / "b.xlsx").read_bytes()
+    assert {path.name for path in folder.iterdir()} == {"a.xlsx", "b.xlsx"}
+    assert not list(installation.settings.scratch.glob("workbook-*"))
+    created = openpyxl.load_workbook(folder / "a.xlsx").properties.created
+    assert created == datetime(2026, 3, 5)  # noqa: DTZ001 - a workbook's date has no zone
+    assert (folder / "a.xlsx").stat().st_mode & 0o777 == 0o600
+
+
+def test_more_lines_than_a_sheet_holds_go_on_the_next_sheet(installation: Installation, tmp_path: Path) -> None:
+    write(installation, tmp_path / "x.xlsx", lines_per_sheet=4)
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert book.sheetnames[:3] == ["问题清单", "问题清单2", "提示"]
+    assert [line["序号"] for name in book.sheetnames[:2] for line in table(book[name])] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_rejection_without_a_source_row_is_kept(installation: Installation, tmp_path: Path) -> None:
+    with installation.ledger.write() as ledger:
+        ledger.connection().exec_driver_sql("UPDATE delivery_finding SET record_key = 'gone', field = 'XYZ'")
+    write(installation, tmp_path / "x.xlsx")
+    last = table(openpyxl.load_workbook(tmp_path / "x.xlsx")["问题清单"])[-1]
+    assert (last["行号"], last["字段"], last["行引用"]) == (None, "XYZ", None)
+    assert str(last["问题"]).startswith("【省平台（沙箱）】未查询到主体")
+    assert PERSON_ID in str(last["问题"])
+
+
+def test_a_failure_leaves_the_old_workbook_and_names_the_place(installation: Installation, tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    write(installation, path)
+    before = path.read_bytes()
+    (installation.run_folder / "rows" / "001.parquet").unlink()
+    with pytest.raises(StorageError, match="run the batch again"):
+        write(installation, path)
+    assert path.read_bytes() == before
+    assert {found.name for found in path.parent.glob("*x.xlsx*")} == {"x.xlsx"}
+    assert not list(installation.settings.scratch.glob("workbook-*"))
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(StorageError, match="free disk space or mend permissions"):
+        write(installation, tmp_path / "folder" / "x.xlsx")
+
+
+def test_cells_too_long_for_excel_say_so() -> None:
+    text, _ = cell_text("长" * (LONGEST_CELL + 1))
+    assert text == "长" * LONGEST_CELL + "…（内容过长，其余见原文件）"
+    assert cell_text("长" * LONGEST_CELL)[0] == "长" * LONGEST_CELL
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1"])
+def test_what_a_spreadsheet_would_run_is_guarded_and_unchanged(value: str) -> None:
+    assert cell_text(value) == (value, True)
+
+
+def test_bytes_are_shown_in_the_encoding_that_fits() -> None:
+    assert shown_bytes("处罚,文号\r\n".encode("gb18030")) == "处罚,文号"
+    assert shown_bytes("处罚,文号".encode()) == "处罚,文号"
+    assert shown_bytes(b"a\x00\x07b") == "a��b"
+    assert shown_bytes(b"x" * 5000) == "x" * 4000 + "…"
+
+
+def test_the_workbook_holds_no_link_to_anywhere(installation: Installation, tmp_path: Path) -> None:
+    write(installation, tmp_path / "x.xlsx")
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as archive:
+        assert not [name for name in archive.namelist() if "externalLink" in name or "worksheets/_rels" in name]
