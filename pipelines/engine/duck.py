@@ -19,6 +19,10 @@ MACRO_FOLDER = Path(__file__).parent / "macros"
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 
+class InputRefusedError(Exception):
+    """DuckDB cannot read a file as it was told to; the caller knows another way, or what to say."""
+
+
 class Session:
     """A DuckDB connection reduced to what the steps need.
 
@@ -76,13 +80,17 @@ class Session:
     def write_parquet(self, sql: str, path: Path, *, level: int = 1) -> int:
         """Write a query to one zstd Parquet file, atomically; returns the rows written.
 
-        Raises :class:`StorageError` when the disk refuses.
+        Raises :class:`StorageError` when the disk refuses, :class:`InputRefusedError` when the query reads a file
+        that is not what the query says.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".writing")
         options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}"
         try:
             written = self.rows(f"COPY ({sql}) TO {literal(str(beside))} ({options})")[0][0]
+        except duckdb.InvalidInputException as error:
+            beside.unlink(missing_ok=True)
+            raise InputRefusedError from error
         except StorageError as error:
             beside.unlink(missing_ok=True)
             raise StorageError(
