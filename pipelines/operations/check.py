@@ -15,7 +15,8 @@ from pipelines.errors import ExtractError
 from pipelines.intake.landing import land
 from pipelines.intake.reading import IntakeResult, read_landed
 from pipelines.operations.context import Context
-from pipelines.operations.judging import create_findings, judge_rows, suite_of
+from pipelines.operations.judging import judge_rows, suite_of
+from pipelines.quality.findings import create_findings
 from pipelines.quality.rules import Suite
 
 MOST_LINES = 8

@@ -18,7 +18,7 @@ from pipelines.dedupe.keys import add_keys
 from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
-from pipelines.errors import ConservationError, GuijiError
+from pipelines.errors import GuijiError
 from pipelines.ledger import models
 from pipelines.ledger.models import Run, Tombstone
 from pipelines.normalize.standardise import StandardResult, standardise
@@ -33,7 +33,7 @@ from pipelines.operations.attempts import (
 from pipelines.operations.context import Context
 from pipelines.quality import conservation
 from pipelines.quality.compile import judge
-from pipelines.quality.findings import findings
+from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suite import load_suite
@@ -112,11 +112,11 @@ def _judge(context: Context, run: Run) -> None:
         _add_deadlines(context, session, category)
         create_findings(session, suite, category, folder / "rejects.parquet")
         judged = _measure(session, run, standard)
-        conservation.check(run.rows_decoded, run.lines_undecoded, judged.outcomes, run.id)
+        conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
         second = validate_with_great_expectations(
             session, suite, category, run.business_date, result_file=folder / "great_expectations.json"
         )
-        _require_agreement(run.id, counts, second)
+        conservation.check_agreement(run.id, counts, second)
         _write_files(session, folder)
         _create_versions(session, category, run)
         context.stores[run.category].write(session, "versions", run.feed, run.id)
@@ -146,22 +146,6 @@ def _judge(context: Context, run: Run) -> None:
                 }
                 for count in counts
             ],
-        )
-
-
-def create_findings(session: Session, suite: Suite, category: Category, rejects: Path) -> None:
-    """Create the table ``findings`` with all reasons of a row, those of its duplicates included."""
-    session.execute("CREATE OR REPLACE TABLE verdicts AS SELECT row_no, reasons, blocking FROM settled")
-    findings(session, suite, category, rejects)
-
-
-def _require_agreement(run: str, ours: Sequence[RuleCount], theirs: Sequence[RuleCount]) -> None:
-    """Two judges looked at the batch; when they disagree, neither is believed."""
-    different = [mine.code for mine, other in zip(ours, theirs, strict=True) if mine != other]
-    if different:
-        raise ConservationError(
-            f"the scan and Great Expectations count differently in the run {run}: {', '.join(different)}",
-            remedy="nothing was published; report the rules named here, their two evaluations differ",
         )
 
 

@@ -46,7 +46,7 @@ def _publish(context: Context, run: Run) -> None:
     if run.stage != "judged":
         raise RunConflictError(f"the run {run.id} has not been judged", remedy="judge it before publishing")
     outcomes = {name: getattr(run, name) for name in ("accepted", "duplicate", "quarantined", "blocked", "excluded")}
-    conservation.check(run.rows_decoded, run.lines_undecoded, outcomes, run.id)
+    conservation.check(run.id, run.rows_decoded, run.lines_undecoded, outcomes)
     store = context.stores[run.category]
     store.commit(run.feed, run.id)
     endpoints = [context.catalogue.endpoints[name] for name in context.catalogue.feed(run.feed).endpoints]

@@ -1,0 +1,66 @@
+"""Everything an installation has published, in a form that two installations can be compared by."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+
+from pipelines.ledger.models import Outbox, Run
+from pipelines.operations.context import Context
+from pipelines.records.reading import hidden_runs
+
+ATTEMPT = ("run",)
+
+
+def records(context: Context) -> dict[str, list[tuple[Any, ...]]]:
+    """All visible versions of every category, without the attempt that wrote them."""
+    found = {}
+    with context.session() as session:
+        for code, store in context.stores.items():
+            store.versions(session, "all_versions", hidden_runs(context.ledger))
+            found[code] = session.rows(f"SELECT * EXCLUDE ({', '.join(ATTEMPT)}) FROM all_versions ORDER BY ALL")
+    return found
+
+
+def outbox(context: Context) -> list[tuple[Any, ...]]:
+    """What is owed to whom, without instants and attempts."""
+    with context.ledger.read() as session:
+        rows = session.scalars(select(Outbox)).all()
+    return sorted(
+        (
+            row.endpoint,
+            row.feed,
+            row.record_key,
+            row.version,
+            row.content_hash,
+            row.operation,
+            str(row.deadline),
+            row.deadline_provisional,
+            row.idempotency_key,
+            row.withheld_reason,
+        )
+        for row in rows
+    )
+
+
+def counts(context: Context) -> list[tuple[Any, ...]]:
+    """Figures of every published run."""
+    with context.ledger.read() as session:
+        runs = session.scalars(select(Run).where(Run.state == "published"))
+        return sorted(
+            (run.feed, str(run.business_date), run.rows_decoded, run.accepted, run.duplicate, run.quarantined, run.new)
+            for run in runs
+        )
+
+
+def report(context: Context, day: date) -> dict[str, str]:
+    """Hash of every file of a day's report."""
+    folder = context.settings.reports / day.isoformat()
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
