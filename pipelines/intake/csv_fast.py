@@ -24,7 +24,7 @@ def read_fast(session: Session, path: Path, head: CsvHead, facts: TextFacts, tar
     """
     if facts.line_ends not in {"lf", "crlf"} or facts.has_nul or (facts.has_quote and facts.has_blank_beside_quote):
         return None
-    if not head.plain:
+    if not head.plain or facts.has_open_line:
         return None
     expected = facts.lines - facts.blank_lines_at_end - (head.data_line - 1)
     if expected <= 0:

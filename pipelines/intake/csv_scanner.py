@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -24,6 +24,8 @@ MAX_LINE_BYTES = 4 << 20
 
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 4
+# Shorter stretches without a quote are not worth a hand-over to Arrow.
+_QUIET_BYTES = 8 << 10
 # Rows that were found one by one go to columns through these two ASCII separators: three times as fast as
 # through Python lists. A block in which they occur as text goes through lists.
 _CELL_END, _RECORD_END = "\x1f", "\x1e"
@@ -106,18 +108,53 @@ class CsvScanner:
                 line, carry, skipping = line + 1, b"", True
                 continue
             block = data[:cut]
-            decoded = None if b"\0" in block else self._decoder.block(block)
-            if block and decoded and b'"' not in block:
-                yield pool.submit(self._columns, block, decoded, line)
-                line += block.count(b"\n") + (not block.endswith(b"\n"))
-                carry = data[cut:]
-            else:
-                batch, used = self._line_by_line(block, decoded, line, final)
+            if b"\0" in block:
+                batch, used = self._line_by_line(block, None, line, final)
                 yield batch
                 line += batch.lines_read
-                carry = data[used:]
+            else:
+                line, used = yield from self._around_quotes(block, line, final, pool)
+            carry = data[used:]
             if final:
                 return
+
+    def _around_quotes(
+        self, block: bytes, line: int, final: bool, pool: ThreadPoolExecutor
+    ) -> Generator[Future[Batch] | Batch, None, tuple[int, int]]:
+        """A block as stretches without quotes, which go to columns whole, and stretches with them, line by line.
+
+        Returns the line and the byte at which the next block has to go on.
+        """
+        position = 0
+        while position < len(block):
+            quote = block.find(b'"', position)
+            start = len(block) if quote < 0 else max(block.rfind(b"\n", position, quote) + 1, position)
+            if start > position:
+                quiet = block[position:start]
+                decoded = self._decoder.block(quiet)
+                if decoded is None:
+                    batch, _ = self._line_by_line(quiet, None, line, True)
+                    yield batch
+                else:
+                    yield pool.submit(self._columns, quiet, decoded, line)
+                line += quiet.count(b"\n") + (not quiet.endswith(b"\n"))
+                position = start
+                continue
+            end = _end_of_quotes(block, start)
+            if end is not None:
+                stretch = block[start:end]
+                batch, used = self._line_by_line(stretch, self._decoder.block(stretch), line, False)
+                if used == len(stretch):
+                    yield batch
+                    line += batch.lines_read
+                    position = end
+                    continue
+            # A quote whose end cannot be seen from here: the rest of the block is looked at as one.
+            rest = block[start:]
+            batch, used = self._line_by_line(rest, self._decoder.block(rest), line, final)
+            yield batch
+            return line + batch.lines_read, start + used
+        return line, position
 
     def _columns(self, data: bytes, decoded: tuple[str, str], line: int) -> Batch:
         """A block without quotes: no record of it reaches into the next block."""
@@ -248,6 +285,19 @@ class CsvScanner:
         if self._carriage_return:
             data = data.replace(b"\n", b"\r")
         return _Record(None, Reject(line, cause, data, self._cell_count, actual), consumed)
+
+
+def _end_of_quotes(block: bytes, start: int) -> int | None:
+    """Where the lines with quotes end that begin at ``start``: quotes are paired, and none follows soon."""
+    position, is_open = start, False
+    while True:
+        end = block.find(b"\n", position)
+        if end < 0:
+            return None
+        is_open ^= block.count(b'"', position, end) % 2 == 1
+        position = end + 1
+        if not is_open and block.find(b'"', position, position + _QUIET_BYTES) < 0:
+            return position
 
 
 def _result(found: Future[Batch] | Batch) -> Batch:

@@ -18,6 +18,7 @@ from pipelines.errors import StorageError
 # One row group per this many rows: enough for DuckDB to read in parallel, small enough to hold.
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 256 << 20
+_SMALL_BATCH = 512
 
 
 class RowsWriter:
@@ -33,7 +34,7 @@ class RowsWriter:
         fields: dict[str, pa.DataType] = {**dict.fromkeys(columns, pa.string()), LINE_COLUMN: pa.int64()}
         self._schema = pa.schema(fields)
         self._beside = path.with_suffix(".writing")
-        self._tables: list[pa.Table] = []
+        self._batches: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
         self._writer: pq.ParquetWriter | None = None
@@ -78,21 +79,22 @@ class RowsWriter:
 
     def add_columns(self, columns: Sequence[pa.Array[Any]], lines: Sequence[int]) -> None:
         """Append whole columns, in which an empty cell is NULL already."""
-        table = pa.Table.from_arrays([*columns, pa.array(lines, pa.int64())], schema=self._schema)
-        self._tables.append(table)
-        self.row_count += table.num_rows
-        self._waiting_rows += table.num_rows
-        self._waiting_bytes += table.nbytes
+        batch = pa.RecordBatch.from_arrays([*columns, pa.array(lines, pa.int64())], schema=self._schema)
+        self._batches.append(batch)
+        self.row_count += batch.num_rows
+        self._waiting_rows += batch.num_rows
+        # The size of a batch is dear to ask for where batches are small, and small ones do not fill the memory.
+        self._waiting_bytes += batch.nbytes if batch.num_rows > _SMALL_BATCH else 0
         if self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._tables or self._writer is None:
+        if not self._batches or self._writer is None:
             return
         self._wait()
-        group = pa.concat_tables(self._tables)
+        group = pa.Table.from_batches(self._batches, schema=self._schema)
         self._writing = self._pool.submit(self._writer.write_table, group, row_group_size=group.num_rows)
-        self._tables, self._waiting_rows, self._waiting_bytes = [], 0, 0
+        self._batches, self._waiting_rows, self._waiting_bytes = [], 0, 0
 
     def _wait(self) -> None:
         """For the row group that is being written in the other thread; at most one waits behind it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 _CHUNK = 4 << 20
 _TAIL = 1 << 16
+_QUOTED_LINES_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class TextFacts:
 
     ``lines`` counts a last line without line end too; ``blank_lines_at_end`` of them hold nothing.
     ``line_ends`` is ``lf``, ``crlf``, ``cr``, ``mixed`` (a carriage return stands on its own, or both kinds
-    occur) or ``none``.
+    occur) or ``none``. ``has_open_line``: among the first lines with quotes one has an odd number of them, so that
+    a cell goes on in the next line, or a quote is astray.
     """
 
     size: int
@@ -25,12 +27,14 @@ class TextFacts:
     has_nul: bool
     has_quote: bool
     has_blank_beside_quote: bool
+    has_open_line: bool
 
 
 def text_facts(path: Path) -> TextFacts:
     """Read a file once, in chunks."""
     size = newlines = returns = pairs = 0
-    has_nul = has_quote = has_blank_beside_quote = False
+    has_nul = has_quote = has_blank_beside_quote = has_open_line = False
+    looked_at = 0
     seam = b""
     with path.open("rb") as reader:
         while chunk := reader.read(_CHUNK):
@@ -44,6 +48,9 @@ def text_facts(path: Path) -> TextFacts:
             has_nul = has_nul or b"\0" in chunk
             if b'"' in chunk:
                 has_quote = True
+                if not has_open_line and looked_at < _QUOTED_LINES_LOOKED_AT:
+                    has_open_line, more = _open_line(chunk, _QUOTED_LINES_LOOKED_AT - looked_at)
+                    looked_at += more
                 has_blank_beside_quote = has_blank_beside_quote or b' "' in chunk or b'" ' in chunk
             has_blank_beside_quote = has_blank_beside_quote or seam in (b' "', b'" ')
             seam = chunk[-1:]
@@ -61,7 +68,23 @@ def text_facts(path: Path) -> TextFacts:
         has_nul=has_nul,
         has_quote=has_quote,
         has_blank_beside_quote=has_blank_beside_quote,
+        has_open_line=has_open_line,
     )
+
+
+def _open_line(chunk: bytes, most: int) -> tuple[bool, int]:
+    """Whether a whole line of the chunk has an odd number of quotes, and how many lines with quotes were seen."""
+    position = chunk.find(b"\n") + 1
+    for seen in range(most):
+        quote = chunk.find(b'"', position)
+        end = chunk.find(b"\n", quote)
+        if quote < 0 or end < 0:
+            return False, seen
+        start = max(chunk.rfind(b"\n", position, quote) + 1, position)
+        if chunk.count(b'"', start, end) % 2:
+            return True, seen + 1
+        position = end + 1
+    return False, most
 
 
 def _line_ends(newlines: int, returns: int, pairs: int) -> str:

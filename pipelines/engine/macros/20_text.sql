@@ -68,7 +68,7 @@ CREATE OR REPLACE MACRO name_on_one_line(value) AS
          ELSE text_on_one_line(value) END;
 
 CREATE OR REPLACE MACRO trimmed(value) AS
-    regexp_replace(value, '^[ \t\n\x0b\x0c\r\x{3000}]+|[ \t\n\x0b\x0c\r\x{3000}]+$', '', 'g');
+    trim(value, concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13), chr(12288)));
 
 -- What people type to keep a spreadsheet from reading a number: a leading apostrophe, ="0012".
 CREATE OR REPLACE MACRO text_without_spreadsheet_trick(value) AS
@@ -81,23 +81,12 @@ CREATE OR REPLACE MACRO has_markup(value) AS regexp_matches(
     || '|BR|P|DIV|SPAN|B|I|U|EM|STRONG|FONT|SUB|SUP|A|IMG|LI|UL|OL|TABLE|TBODY|TR|TD|TH|HR|H[1-6])(?:[ /][^<>]{0,300})?>'
 );
 
--- The code point of &#65; or &#x41;.
-CREATE OR REPLACE MACRO entity_code_point(entity) AS
-    CASE WHEN entity[3] IN ('x', 'X') THEN try_cast('0x' || entity[4:-2] AS INTEGER)
-         ELSE try_cast(entity[3:-2] AS INTEGER) END;
-
--- The character of a numeric entity; blanks and controls become a blank, what is no character stays as it is.
-CREATE OR REPLACE MACRO entity_character(entity) AS
-    CASE WHEN entity_code_point(entity) BETWEEN 1 AND 32
-              OR entity_code_point(entity) BETWEEN 8203 AND 8207 OR entity_code_point(entity) BETWEEN 8232 AND 8239
-              OR entity_code_point(entity) BETWEEN 8294 AND 8297
-              OR entity_code_point(entity) IN (127, 133, 160, 173, 8194, 8195, 8201, 8288, 12288, 65279)
-         THEN ' '
-         WHEN entity_code_point(entity) BETWEEN 33 AND 55295 OR entity_code_point(entity) BETWEEN 57344 AND 1114111
-         THEN chr(CASE WHEN entity_code_point(entity) BETWEEN 33 AND 55295
-                            OR entity_code_point(entity) BETWEEN 57344 AND 1114111
-                       THEN entity_code_point(entity) ELSE 32 END)
-         ELSE entity END;
+-- The character of &#65; or &#x41;; what is no character stays as it is.
+CREATE OR REPLACE MACRO entity_character(entity) AS coalesce(
+    try(chr(CASE WHEN entity[3] IN ('x', 'X') THEN try_cast('0x' || entity[4:-2] AS INTEGER)
+                 ELSE try_cast(entity[3:-2] AS INTEGER) END)),
+    entity
+);
 
 CREATE OR REPLACE MACRO named_entities_decoded(value) AS
     replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
@@ -110,14 +99,14 @@ CREATE OR REPLACE MACRO named_entities_decoded(value) AS
 CREATE OR REPLACE MACRO markup_taken_out(value) AS
     regexp_replace(
         regexp_replace(
-            replace(
+            text_on_one_line(text_without_invisible(replace(
                 list_reduce(
                     regexp_extract_all(value, '&#(?:[0-9]{1,7}|[xX][0-9A-Fa-f]{1,6});'),
                     lambda decoded, entity: replace(decoded, entity, entity_character(entity)),
                     replace(named_entities_decoded(value), '&bull;', '•')
                 ),
                 '&amp;', '&'
-            ),
+            ))),
             '</?(?:br|p|div|li|tr|td|th|hr|h[1-6]|BR|P|DIV|LI|TR|TD|TH|HR|H[1-6])(?:[ /][^<>]{0,300})?>', ' ', 'g'
         ),
         '</?(?:span|b|i|u|em|strong|font|sub|sup|a|img|ul|ol|table|tbody'
@@ -127,6 +116,9 @@ CREATE OR REPLACE MACRO markup_taken_out(value) AS
 
 -- Text escaped twice is left alone: nobody knows how often it was meant. Names its argument more than once.
 CREATE OR REPLACE MACRO text_without_markup(value) AS
-    CASE WHEN NOT has_markup(value) THEN value
-         WHEN has_markup(markup_taken_out(value)) THEN value
-         ELSE markup_taken_out(value) END;
+    CASE WHEN NOT (contains(value, '&') OR contains(value, '<')) THEN value
+         WHEN has_markup(value)
+         THEN list_transform(
+             [markup_taken_out(value)], lambda plain: CASE WHEN has_markup(plain) THEN value ELSE plain END
+         )[1]
+         ELSE value END;

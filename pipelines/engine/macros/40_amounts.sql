@@ -1,9 +1,6 @@
 -- Amounts in 万元 as plain decimal text. Regular spellings only: what these macros leave alone and is no plain decimal
 -- goes, each different text once, through pipelines/normalize/amounts.py, which also holds the twins.
 
--- Nothing a repair would change.
-CREATE OR REPLACE MACRO tidy_amount_pattern() AS '[0-9]+(?:\.[0-9]{1,6})?';
-
 -- At most 14 digits before and 8 behind the point, so that the exact product below cannot overflow.
 CREATE OR REPLACE MACRO plain_number_pattern() AS '[0-9]{1,14}(?:\.[0-9]{1,8})?';
 
