@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import cache
 
-from chinese_calendar import constants  # type: ignore[import-untyped]
+from chinese_calendar import constants
 
 from pipelines.deadlines.arrangements import SATURDAY, Arrangement, missing_holidays, read_arrangements
 from pipelines.errors import CalendarError

@@ -39,7 +39,8 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
     Columns: row_no, record_key, content_hash, document_key, subject_key, outcome, reasons, blocking,
     survivor (row_no of the row that stands for this one, NULL when it stands for itself).
 
-    Rows that their feed excludes are not judged and need not stand in ``verdicts``. Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
+    A row without a record key is never a duplicate: what tells it from its neighbour may stand in a column that
+    no field takes. Rows that their feed excludes are not judged and need not stand in ``verdicts``. Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
     another row of the batch about the same decision; accepted.
     """
     session.execute(
@@ -53,10 +54,9 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
         CREATE OR REPLACE TABLE exact AS
         SELECT row_no, first_row FROM judged
         JOIN (
-            SELECT coalesce(record_key, content_hash) AS any_key, content_hash, min(row_no) AS first_row
-            FROM judged WHERE NOT is_excluded GROUP BY ALL HAVING count(*) > 1
-        ) twins ON coalesce(judged.record_key, judged.content_hash) = any_key
-               AND judged.content_hash = twins.content_hash
+            SELECT record_key, content_hash, min(row_no) AS first_row
+            FROM judged WHERE NOT is_excluded AND record_key IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+        ) twins USING (record_key, content_hash)
         WHERE NOT is_excluded AND row_no <> first_row;
 
         CREATE OR REPLACE TABLE contested AS

@@ -23,6 +23,14 @@ _CHUNK = 4 << 20
 # rare characters side by side (公司 → 鍏徃), so their presence in a "GB18030" file means mixed encodings.
 _UTF8_WORDS = tuple(word.encode() for word in ("公司", "行政", "\ufffd"))
 
+# Python decodes by GB 18030-2000: these 18 two-byte codes then lay in the private-use area and are characters of
+# their own since the edition of 2022 (GB 18030-2022, table of changed mappings).
+_CHANGED_IN_2022 = {
+    **dict(zip(range(0xE78D, 0xE797), (0xFE10, 0xFE12, 0xFE11, *range(0xFE13, 0xFE1A)), strict=True)),
+    **dict(zip((0xE81E, 0xE826, 0xE82B, 0xE82C, 0xE832, 0xE843, 0xE854, 0xE864), range(0x9FB4, 0x9FBC), strict=True)),
+}
+_OLD_POINTS = re.compile(f"[{''.join(map(chr, _CHANGED_IN_2022))}]")
+
 _WIDE_PAIR = re.compile(rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|([\x81-\xfe])[\x40-\x7e\x80-\xfe]", re.DOTALL)
 _LEAST_COMMON_SHARE = 0.7
 
@@ -50,8 +58,10 @@ class Decoder:
                 text = data.decode(encoding)
             except UnicodeDecodeError:
                 continue
-            if encoding == "gb18030" and self.dominant == "utf-8" and not _reads_as_chinese(data):
-                continue
+            if encoding == "gb18030":
+                if self.dominant == "utf-8" and not _reads_as_chinese(data):
+                    continue
+                text = _of_2022(text)
             return text, encoding
         return None
 
@@ -60,9 +70,15 @@ class Decoder:
         if self.dominant == "gb18030" and not self.strict and _mixed(data):
             return None
         try:
-            return data.decode(self.dominant), self.dominant
+            text = data.decode(self.dominant)
         except UnicodeDecodeError:
             return None
+        return (_of_2022(text) if self.dominant == "gb18030" else text), self.dominant
+
+
+def _of_2022(text: str) -> str:
+    """GB18030 text with the code points of the 2022 edition."""
+    return text.translate(_CHANGED_IN_2022) if _OLD_POINTS.search(text) else text
 
 
 def byte_order_mark(head: bytes) -> tuple[Encoding | None, int]:

@@ -42,7 +42,7 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
     row = source.add("the row as it was sent")
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
-            row.add(f"{escape(name)}: {escape(_masked(cell) if _is_restricted(name, restricted) else str(cell))}")
+            row.add(f"{escape(name)}: {escape(str(_masked(cell) if _is_restricted(name, restricted) else cell))}")
     repairs = branch.add(f"repairs: {len(traced.repairs)}")
     for field, rule, old, new in traced.repairs:
         hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False

@@ -55,3 +55,11 @@ def test_utf16_becomes_utf8_or_nothing(tmp_path: Path) -> None:
     assert target.read_text(encoding="utf-8") == NAME
     source.write_bytes(NAME.encode("utf-16")[:-1])
     assert not utf16_to_utf8(source, target)
+
+
+def test_gb18030_gives_the_characters_of_the_2022_edition() -> None:
+    """龴 and seven others were private-use code points in the edition that Python's codec knows."""
+    decoder = Decoder("gb18030")
+    old = b"\xfe\x59\xfe\x61\xa6\xd9"
+    assert decoder.line(old) == ("龴龵︐", "gb18030")
+    assert decoder.block(old + b"\n") == ("龴龵︐\n", "gb18030")

@@ -296,6 +296,8 @@ CREATE OR REPLACE MACRO tax_registration_verdict(code) AS
         WHEN regexp_full_match(code, '[0-9]{17}') AND is_legacy_resident_id(code[1:15]) THEN 'person_number'
         WHEN regexp_full_match(code, '[0-9]{17}[0-9X][0-9]{2}') AND is_resident_id(code[1:18])
         THEN 'person_number'
+        WHEN regexp_full_match(code, '[0-9]{15}[0-9A-Z]{5}') AND is_legacy_resident_id(code[1:15])
+        THEN 'person_number'
         ELSE 'invalid'
     END;
 
