@@ -1,0 +1,32 @@
+"""Scorecards and department workbooks of a business date, ready before the stewards come in at eight."""
+
+# Steps are imported inside their tasks: a DAG file is parsed every half minute, and parsing must stay cheap.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from airflow.sdk import dag, get_current_context, task
+from business_day import BusinessDayTimetable, business_date
+from step import DEFAULTS, business_date_parameter, step
+
+
+@dag(
+    schedule=BusinessDayTimetable("0 7 * * *"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params=business_date_parameter(),
+    tags=["reporting"],
+)
+def steward_reports() -> None:
+    @task
+    @step
+    def build() -> str:
+        from pipelines.operations.reports import build_reports
+
+        return build_reports(business_date(get_current_context()))
+
+    build()
+
+
+steward_reports()
