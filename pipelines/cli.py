@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines.errors import GuijiError
+from pipelines.errors import DeliveryError, GuijiError
 
 FEEDS_FAILED = 10
 FILE_HAS_PROBLEMS = 11
@@ -32,7 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
+# A pipe or a log has no width of its own; tables need some.
+out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 err = Console(stderr=True)
 
 Day = Annotated[
@@ -90,7 +91,7 @@ def run(
 
     context = open_context()
     chosen = business_date(day)
-    named = feeds or sorted(context.catalogue.feeds)
+    named = feeds or context.catalogue.feed_codes
     with progress_bar() as bar:
         task = bar.add_task("", total=len(named) * STAGES + 2)
 
@@ -150,9 +151,14 @@ def deliver(endpoint: EndpointName = None) -> None:
     for name, result in results.items():
         out.print(
             f"{name}: sent {result.sent}, accepted {result.accepted}, rejected {result.rejected}, "
-            f"duplicate {result.duplicate}, waiting for a receipt {result.waiting}",
+            f"duplicate {result.duplicate}, waiting {result.waiting}",
             highlight=False,
+            soft_wrap=True,
         )
+        for package in result.failed_packages:
+            err.print(f"{name}: package {package.package[:12]} not settled: {package.reason}", soft_wrap=True)
+    if any(result.failed_packages for result in results.values()):
+        raise typer.Exit(DeliveryError.exit_code)
 
 
 @app.command()
@@ -170,8 +176,8 @@ def clock(
 
     lines = read_clock(open_context(), today.date() if today else None)
     table = Table(title="Records owed and not accepted yet, by deadline (时限)")
-    for name in ("endpoint", "feed", *BUCKETS, "rejected", "provisional deadline"):
-        table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right")
+    for name in ("endpoint", "feed", *BUCKETS, "rejected", "provisional"):
+        table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right", overflow="fold")
     for line in lines:
         counts = [str(line.counts[name]) for name in BUCKETS]
         table.add_row(line.endpoint, line.feed, *counts, str(line.rejected), str(line.provisional))
@@ -269,6 +275,13 @@ def main() -> None:
     except GuijiError as error:
         err.print(f"guiji: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("GUIJI_DEBUG"):
+            raise
+        from pipelines.operations.night import unexpected
+
+        err.print(f"guiji: {unexpected(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,14 @@ from pathlib import Path
 from pipelines.catalogue.categories import Category, load_category
 from pipelines.catalogue.code_lists import CodeList, load_code_list
 from pipelines.catalogue.endpoints import Endpoint
-from pipelines.catalogue.feeds import Department, Feed, feed_documents, load_department, load_feed
+from pipelines.catalogue.feeds import (
+    Department,
+    Feed,
+    feed_code,
+    feed_documents,
+    load_department,
+    load_feed,
+)
 from pipelines.catalogue.yaml_source import parse, read
 from pipelines.errors import CatalogueError
 from pipelines.settings import Settings
@@ -17,16 +24,28 @@ from pipelines.settings import Settings
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything ``schemas/`` says, cross-checked."""
+    """Everything ``schemas/`` says, cross-checked.
+
+    A feed whose file is wrong is not among ``feeds``; what is wrong stands in ``broken_feeds``: it stops that
+    feed only.
+    """
 
     code_lists: dict[str, CodeList]
     categories: dict[str, Category]
     endpoints: dict[str, Endpoint]
     departments: dict[str, Department]
     feeds: dict[str, Feed]
+    broken_feeds: dict[str, CatalogueError]
+
+    @property
+    def feed_codes(self) -> list[str]:
+        """Every feed that has a file, sorted."""
+        return sorted({*self.feeds, *self.broken_feeds})
 
     def feed(self, code: str) -> Feed:
-        """The feed with this code; a :class:`CatalogueError` that lists the known ones otherwise."""
+        """The feed with this code; a :class:`CatalogueError` when its file is wrong or there is none."""
+        if code in self.broken_feeds:
+            raise self.broken_feeds[code]
         if code not in self.feeds:
             raise CatalogueError(f"unknown feed {code}", remedy=f"use one of {', '.join(sorted(self.feeds))}")
         return self.feeds[code]
@@ -39,7 +58,11 @@ class Catalogue:
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
-    """Load and check all of ``schemas/``; the first thing wrong is a :class:`CatalogueError` with file and line."""
+    """Load and check all of ``schemas/``.
+
+    The first thing wrong is a :class:`CatalogueError` with file and line; in a feed's own file it is kept for
+    whoever asks for that feed.
+    """
     return _load(settings.schemas.resolve())
 
 
@@ -69,14 +92,17 @@ def _load(schemas: Path) -> Catalogue:
         department = load_department(read(path))
         departments[department.department] = department
     values = {name: code_list.values for name, code_list in code_lists.items()}
-    feeds = {}
+    feeds: dict[str, Feed] = {}
+    broken: dict[str, CatalogueError] = {}
     for path in feed_documents(settings):
-        document = read(path)
-        if path.parent.name not in departments:
-            raise document.error(
-                f"the folder {path.parent.name} has no department.yaml",
-                remedy="describe the department there",
-            )
-        feed = load_feed(document, categories, set(endpoints), values)
-        feeds[feed.feed] = feed
-    return Catalogue(code_lists, categories, endpoints, departments, feeds)
+        try:
+            document = read(path)
+            if path.parent.name not in departments:
+                raise document.error(
+                    f"the folder {path.parent.name} has no department.yaml", remedy="describe the department there"
+                )
+            feed = load_feed(document, categories, set(endpoints), values)
+            feeds[feed.feed] = feed
+        except CatalogueError as error:
+            broken[feed_code(path)] = error
+    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken)

@@ -10,7 +10,10 @@ from pydantic import field_validator
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
+from pipelines.errors import CatalogueError
 from pipelines.settings import Settings
+
+DEFAULT_SCHEDULE = "0 1 * * *"
 
 
 class Department(Strict):
@@ -85,7 +88,7 @@ class Feed(Strict):
     name_zh: str
     category: str
     edition: int
-    schedule: str = "0 1 * * *"
+    schedule: str = DEFAULT_SCHEDULE
     priority: int = 100
     endpoints: tuple[str, ...] = ()
     source: Source
@@ -118,12 +121,22 @@ def feed_documents(settings: Settings) -> list[Path]:
 
 
 def feed_schedules(settings: Settings) -> dict[str, str]:
-    """Feed code → cron, read without loading the rest of the catalogue; cheap enough for a DAG file."""
+    """Feed code → cron, read without loading the rest of the catalogue; cheap enough for a DAG file.
+
+    A feed whose file is wrong keeps its place with the default schedule: its runs fail with what is wrong.
+    """
     schedules: dict[str, str] = {}
     for path in feed_documents(settings):
-        feed = parse(read(path), Feed)
-        schedules[feed.feed] = feed.schedule
+        try:
+            schedules[feed_code(path)] = parse(read(path), Feed).schedule
+        except CatalogueError:
+            schedules[feed_code(path)] = DEFAULT_SCHEDULE
     return schedules
+
+
+def feed_code(path: Path) -> str:
+    """The code of the feed that a file describes: its department and its own name."""
+    return f"{path.parent.name}_{path.stem}"
 
 
 def load_department(document: Document) -> Department:
@@ -145,7 +158,7 @@ def load_feed(
 ) -> Feed:
     """Parse one feed and check it against categories, endpoints and the standard values of each code list."""
     loaded = parse(document, Feed)
-    expected = f"{document.path.parent.name}_{document.path.stem}"
+    expected = feed_code(document.path)
     if loaded.feed != expected:
         raise document.error(
             f"the feed is called {loaded.feed}, its file says {expected}",

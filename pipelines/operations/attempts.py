@@ -88,6 +88,20 @@ def load_run(context: Context, run: str) -> Run:
     return found
 
 
+def resume(context: Context, run: str) -> Run:
+    """The run, to work on: it is running, or it failed and is tried again before anything replaced it.
+
+    Raises :class:`RunConflictError` for an attempt that no longer counts.
+    """
+    with context.ledger.write() as session:
+        found = session.get_one(Run, run)
+        newest = session.scalar(select(func.max(Run.attempt)).where(Run.batch_id == found.batch_id))
+        if found.state == "failed" and found.attempt == newest and not found.swept:
+            found.state, found.problem, found.finished_at = "running", None, None
+        require_running(found)
+    return found
+
+
 def require_running(run: Run) -> None:
     """A stage may only work for an attempt that still counts."""
     if run.state != "running":

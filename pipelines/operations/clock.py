@@ -15,7 +15,7 @@ from pipelines.ledger.models import Heartbeat, Outbox
 from pipelines.operations.context import Context
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-BUCKETS = ("overdue", "due today", "in 1 working day", "in 2 working days", "in 3 working days", "later")
+BUCKETS = ("overdue", "today", "1 day", "2 days", "3 days", "later")
 WATCHDOG = "clock_watch"
 
 
@@ -81,11 +81,11 @@ def read_clock(context: Context, today: date | None = None) -> list[ClockLine]:
 
 
 def bucket(calendar: WorkingCalendar, today: date, deadline: date) -> str:
-    """How much time is left until the end of the deadline's day, in working days."""
+    """How much time is left until the end of the deadline's day; days are working days."""
     if deadline < today:
         return "overdue"
     if deadline == today:
-        return "due today"
+        return "today"
     remaining = calendar.working_days_between(today, deadline)
     return BUCKETS[1 + max(remaining, 1)] if remaining <= 3 else "later"
 

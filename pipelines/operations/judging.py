@@ -18,7 +18,7 @@ from pipelines.dedupe.keys import add_keys
 from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
-from pipelines.errors import GuijiError
+from pipelines.errors import GuijiError, RunConflictError
 from pipelines.ledger import models
 from pipelines.ledger.models import Run, Tombstone
 from pipelines.normalize.standardise import StandardResult, standardise
@@ -27,7 +27,7 @@ from pipelines.operations.attempts import (
     last_published,
     load_run,
     mark_failed,
-    require_running,
+    resume,
     run_folder,
 )
 from pipelines.operations.context import Context
@@ -87,7 +87,7 @@ def judge_batch(context: Context, run_id: str) -> str:
     if run.state == "unchanged":
         return run_id
     with feed_lock(context, run.feed):
-        require_running(load_run(context, run_id))
+        run = resume(context, run_id)
         try:
             _judge(context, run)
         except GuijiError as error:
@@ -97,6 +97,8 @@ def judge_batch(context: Context, run_id: str) -> str:
 
 
 def _judge(context: Context, run: Run) -> None:
+    if run.stage == "pulling":
+        raise RunConflictError(f"the run {run.id} has no rows", remedy="start the batch again")
     feed = context.catalogue.feed(run.feed)
     category = context.catalogue.category_of(feed)
     folder = run_folder(context, run.id)

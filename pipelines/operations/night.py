@@ -59,9 +59,11 @@ def run_night(
 
     A feed that fails stops itself only; its problem is in the result and in the ledger.
     """
-    chosen = [context.catalogue.feed(code).feed for code in feeds] or sorted(context.catalogue.feeds)
+    unknown = sorted(set(feeds) - set(context.catalogue.feed_codes))
+    if unknown:
+        context.catalogue.feed(unknown[0])
     results = []
-    for code in chosen:
+    for code in feeds or context.catalogue.feed_codes:
         try:
             results.append(BatchResult(code, run_batch(context, code, business_date, progress), None))
         except GuijiError as error:

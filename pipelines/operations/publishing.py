@@ -7,7 +7,7 @@ from sqlalchemy import select
 from pipelines.errors import GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
-from pipelines.operations.attempts import feed_lock, last_published, load_run, mark_failed, require_running
+from pipelines.operations.attempts import feed_lock, last_published, load_run, mark_failed, require_running, resume
 from pipelines.operations.context import Context
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.outbox import fill_outbox
@@ -27,8 +27,7 @@ def publish_batch(context: Context, run_id: str) -> str:
     if _is_outrun(context, run):
         judge_batch(context, run_id)
     with feed_lock(context, run.feed):
-        run = load_run(context, run_id)
-        require_running(run)
+        run = resume(context, run_id)
         try:
             _publish(context, run)
         except GuijiError as error:

@@ -14,7 +14,10 @@ def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
     """(feed, problem) of every feed whose last run for the date failed, was abandoned or never took place."""
     problems = []
     with context.ledger.read() as session:
-        for feed in sorted(context.catalogue.feeds):
+        for feed in context.catalogue.feed_codes:
+            if feed in context.catalogue.broken_feeds:
+                problems.append((feed, str(context.catalogue.broken_feeds[feed])))
+                continue
             query = select(Run).where(Run.feed == feed, Run.business_date == business_date)
             run = session.scalar(query.order_by(Run.attempt.desc()).limit(1))
             if run is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.catalogue.catalogue import load_catalogue
+from pipelines.catalogue.feeds import feed_schedules
 from pipelines.catalogue.headers import normalise_header
 from pipelines.errors import CatalogueError
 from pipelines.settings import PROJECT_ROOT, Settings
@@ -21,7 +22,9 @@ def schemas(tmp_path: Path) -> Path:
 
 
 def load(schemas: Path) -> None:
-    load_catalogue(Settings(root=schemas.parent))
+    catalogue = load_catalogue(Settings(root=schemas.parent))
+    for feed in catalogue.feed_codes:
+        catalogue.feed(feed)
 
 
 def edit(path: Path, old: str, new: str) -> int:
@@ -102,3 +105,13 @@ def test_headers_are_compared_without_typing_habits() -> None:
     ]
     assert len({normalise_header(text) for text in spellings}) == 1
     assert normalise_header("文,号") == normalise_header("文号")
+
+
+def test_a_wrong_feed_file_stops_that_feed_only(schemas: Path) -> None:
+    edit(schemas / "departments/market/penalty.yaml", "category:", "categori:")
+    settings = Settings(root=schemas.parent)
+    catalogue = load_catalogue(settings)
+    assert "market_penalty" in catalogue.feed_codes
+    assert set(catalogue.broken_feeds) == {"market_penalty"}
+    assert catalogue.feed("market_licence").feed == "market_licence"
+    assert feed_schedules(settings).keys() == set(catalogue.feed_codes)

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from xlsxwriter import Workbook
 
 from pipelines import cli
-from pipelines.errors import GuijiError
+from pipelines.errors import CatalogueError, GuijiError, StorageError
 from pipelines.ledger.models import Outbox, Run
+from pipelines.operations import judging, publishing, pulling
 from pipelines.operations.context import Context
 from pipelines.operations.deliveries import deliver_endpoints
 from pipelines.operations.night import run_night
@@ -115,17 +116,46 @@ def test_a_file_that_turns_to_binary_halfway_keeps_its_good_rows(
     assert broken.rows_decoded + broken.lines_undecoded == total
 
 
-def test_a_typo_in_a_feed_stops_before_anything_runs(
-    root: Path, install: Callable[[Path], Context], tmp_path: Path
-) -> None:
-    install(tmp_path / "home")
+def test_a_typo_in_a_feed_stops_that_feed_only(root: Path, install: Callable[[Path], Context], tmp_path: Path) -> None:
     path = root / "schemas/departments/market/licence.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("category:", "categori:"), encoding="utf-8")
+    context = install(tmp_path / "home")
     done = guiji("run", "--date", FRIDAY.isoformat())
-    assert done.returncode == 2
+    assert done.returncode == cli.FEEDS_FAILED
     assert "licence.yaml, line" in " ".join(done.stderr.split())
     assert "categori" in done.stderr
     assert "Traceback" not in done.stderr
+    assert_only_healthy_published(context)
+
+
+def test_a_typo_in_a_category_is_one_message(root: Path, install: Callable[[Path], Context], tmp_path: Path) -> None:
+    path = root / "schemas/categories/administrative_penalty.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("type: date", "type: day", 1), encoding="utf-8")
+    with pytest.raises(GuijiError, match="administrative_penalty.yaml, line"):
+        install(tmp_path / "home")
+    done = guiji("run", "--date", FRIDAY.isoformat())
+    assert done.returncode == CatalogueError.exit_code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_stage_that_failed_can_be_tried_again(
+    tmp_path: Path, install: Callable[[Path], Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is mended and the task is retried: the same run goes on."""
+    context = install(tmp_path / "home")
+    run_id = pulling.pull_batch(context, HEALTHY, FRIDAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "_write_files", full_disk)
+        with pytest.raises(StorageError):
+            judging.judge_batch(context, run_id)
+    judging.judge_batch(context, run_id)
+    publishing.publish_batch(context, run_id)
+    with context.ledger.read() as session:
+        assert session.get_one(Run, run_id).state == "published"
+
+
+def full_disk(*_: object) -> None:
+    raise StorageError("cannot be written", remedy="free disk space")
 
 
 def test_a_receiver_that_is_down_leaves_everything_queued(
