@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pipelines.catalogue.categories import Category
-from pipelines.engine.duck import Session, identifier
+from pipelines.engine.duck import Session, identifier, literal
 
 PERSON_KIND = "自然人"
+SEPARATOR = "\x1f"
 
 
 def add_keys(session: Session, category: Category, relation: str = "standard") -> None:
@@ -47,7 +48,8 @@ def add_keys(session: Session, category: Category, relation: str = "standard") -
         )
         SELECT row_no, document_key, subject_key,
                sha256(
-                   '{category.category}' || chr(31) || document_key || chr(31) || subject_key || chr(31) || authority_key
+                   {literal(category.category + SEPARATOR)} || document_key
+                   || chr(31) || subject_key || chr(31) || authority_key
                ) AS record_key,
                content_hash
         FROM parts

@@ -40,7 +40,9 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
     survivor (row_no of the row that stands for this one, NULL when it stands for itself).
 
     A row without a record key is never a duplicate: what tells it from its neighbour may stand in a column that
-    no field takes. Rows that their feed excludes are not judged and need not stand in ``verdicts``. Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
+    no field takes. Rows that their feed excludes are not judged and need not stand in ``verdicts``.
+
+    Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
     another row of the batch about the same decision; accepted.
     """
     session.execute(

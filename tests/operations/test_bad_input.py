@@ -131,7 +131,7 @@ def test_a_typo_in_a_feed_stops_that_feed_only(root: Path, install: Callable[[Pa
 def test_a_typo_in_a_category_is_one_message(root: Path, install: Callable[[Path], Context], tmp_path: Path) -> None:
     path = root / "schemas/categories/administrative_penalty.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("type: date", "type: day", 1), encoding="utf-8")
-    with pytest.raises(GuijiError, match="administrative_penalty.yaml, line"):
+    with pytest.raises(GuijiError, match=r"administrative_penalty\.yaml, line"):
         install(tmp_path / "home")
     done = guiji("run", "--date", FRIDAY.isoformat())
     assert done.returncode == CatalogueError.exit_code
