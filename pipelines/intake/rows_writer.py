@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.engine.rows import LINE_COLUMN
@@ -73,9 +72,8 @@ class RowsWriter:
         if len(rows) != len(lines):
             raise ValueError(f"{len(rows)} rows stand on {len(lines)} lines")
         if rows:
-            self.add_columns(
-                [_without_empty(pa.array(column, pa.string())) for column in zip(*rows, strict=True)], lines
-            )
+            columns = [pa.array([cell or None for cell in column], pa.string()) for column in zip(*rows, strict=True)]
+            self.add_columns(columns, lines)
 
     def add_columns(self, columns: Sequence[pa.Array[Any]], lines: Sequence[int]) -> None:
         """Append whole columns, in which an empty cell is NULL already."""
@@ -117,8 +115,3 @@ class RowsWriter:
 def _write(writer: pq.ParquetWriter, group: pa.Table) -> None:
     # A column in a thousand pieces takes three times as long to encode as one in a piece.
     writer.write_table(group.combine_chunks(), row_group_size=group.num_rows)
-
-
-def _without_empty(array: pa.Array[Any]) -> pa.Array[Any]:
-    filled: pa.Array[Any] = pc.if_else(pc.equal(array, pa.scalar("")), pa.scalar(None, pa.string()), array)
-    return filled
