@@ -13,6 +13,16 @@ _EMPTY = pa.scalar("")
 _NULL = pa.scalar(None, pa.string())
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are valid UTF-8, without making text of them."""
+    offsets = pa.py_buffer(struct.pack("<2i", 0, len(data)))
+    try:
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 class LineSplitter:
     """Splits lines without quotes into ``cell_count`` columns; an empty cell becomes NULL."""
 

@@ -32,31 +32,36 @@ def read_fast(session: Session, path: Path, head: CsvHead, facts: TextFacts, tar
     written = _copy(session, path, head, target)
     if written is None:
         return None
-    if written != expected or _has_empty_row(session, target, head.header.columns):
+    if written != expected or has_empty_row(session, target, head.header.columns):
         target.unlink()
         return None
     return written
 
 
-def _copy(session: Session, path: Path, head: CsvHead, target: Path) -> int | None:
+def strict_source(path: Path, head: CsvHead, skip: int) -> str:
+    """DuckDB's strict reader over a file of ``head``'s form, as SQL: it refuses what is not exactly as told."""
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in head.header.columns)
-    query = (
-        f"SELECT * FROM read_csv({literal(str(path))}, auto_detect=false, columns={{{columns}}}, "
-        f"delim={literal(head.delimiter)}, quote='\"', escape='\"', header=false, skip={head.data_line - 1}, "
+    return (
+        f"read_csv({literal(str(path))}, auto_detect=false, columns={{{columns}}}, "
+        f"delim={literal(head.delimiter)}, quote='\"', escape='\"', header=false, skip={skip}, "
         f"strict_mode=true, null_padding=false, ignore_errors=false, max_line_size={_MAX_LINE})"
     )
+
+
+def _copy(session: Session, path: Path, head: CsvHead, target: Path) -> int | None:
+    query = f"SELECT * FROM {strict_source(path, head, head.data_line - 1)}"
     try:
         return session.write_parquet(query, target)
     except InputRefusedError:
         return None
 
 
-def _has_empty_row(session: Session, path: Path, columns: Sequence[str]) -> bool:
+def has_empty_row(session: Session, path: Path, columns: Sequence[str]) -> bool:
     """Whether a row holds nothing at all. A column without NULLs, by the file's own statistics, answers at once."""
     metadata = pq.read_metadata(path)
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
-        chunks = (row_group.column(column) for column in range(row_group.num_columns))
+        chunks = (row_group.column(column) for column in range(len(columns)))
         if not any(chunk.statistics is not None and chunk.statistics.null_count == 0 for chunk in chunks):
             break
     else:

@@ -12,6 +12,7 @@ from pipelines.engine.duck import Session
 from pipelines.errors import ExtractError, StorageError
 from pipelines.intake.csv_fast import read_fast
 from pipelines.intake.csv_head import CsvHead, encoding_name, read_head
+from pipelines.intake.csv_mended import read_mended
 from pipelines.intake.csv_scanner import CsvScanner
 from pipelines.intake.decoding import byte_order_mark, utf16_to_utf8
 from pipelines.intake.header_search import Header, KnownHeaders
@@ -57,7 +58,7 @@ def read_csv(
         if mark == "utf-16":
             path = _from_utf16(path, beside, name, layout)
         head = read_head(path, known, layout, name)
-        found = _fast(session, path, head, target) if fast else None
+        found = _quick(session, path, head, target, keep_reject) if fast else None
         if found is None:
             found = _careful(path, head, target, keep_reject)
     except OSError as error:
@@ -77,20 +78,33 @@ def read_csv(
     )
 
 
-def _fast(session: Session, path: Path, head: CsvHead, target: Path) -> CsvRows | None:
+def _quick(session: Session, path: Path, head: CsvHead, target: Path, keep_reject: KeepReject) -> CsvRows | None:
+    """The fast way, or the mended one where single lines need care; None when neither can be proved right."""
     if head.decoder.dominant != "utf-8":
         return None
     facts = text_facts(path)
     count = read_fast(session, path, head, facts, target)
-    if count is None:
+    if count is not None:
+        manifest = {
+            "way": "fast",
+            "physical_lines": facts.lines,
+            "blank_lines": facts.blank_lines_at_end,
+            "rows_by_encoding": {"utf-8": count},
+        }
+        return CsvRows(head.header, count, 0, head.data_line, manifest)
+    mended = read_mended(session, path, head, facts, target)
+    if mended is None:
         return None
+    total, rejects = mended
+    for reject in rejects:
+        keep_reject(reject)
     manifest = {
-        "way": "fast",
-        "physical_lines": facts.lines,
-        "blank_lines": facts.blank_lines_at_end,
-        "rows_by_encoding": {"utf-8": count},
+        "way": "mended",
+        "physical_lines": head.data_line - 1 + total.lines_read,
+        "blank_lines": total.blank_lines,
+        "rows_by_encoding": total.encodings,
     }
-    return CsvRows(head.header, count, 0, head.data_line, manifest)
+    return CsvRows(head.header, sum(total.encodings.values()), len(rejects), None, manifest)
 
 
 def _careful(path: Path, head: CsvHead, target: Path, keep_reject: KeepReject) -> CsvRows:

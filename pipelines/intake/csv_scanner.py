@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipelines.intake.arrow_lines import LineSplitter
+from pipelines.intake.arrow_lines import LineSplitter, is_utf8
 from pipelines.intake.decoding import Decoder
 from pipelines.intake.delimited import Trouble, parse, parse_with_stray_quotes
 from pipelines.intake.rejects import BINARY, CELL_COUNT, MAX_KEPT_BYTES, OPEN_QUOTE, UNDECODABLE, Reject
@@ -39,12 +39,14 @@ _NOTHING = b" \t\x1a"
 class Batch:
     """What one block of the file gave: rows with the lines they start on, rejects, and what held nothing.
 
-    Rows come as ``columns``, one Arrow array each with NULL for empty, or as ``rows``, lists of cells.
+    Rows come as ``columns``, one Arrow array each with NULL for empty, as ``rows``, lists of cells, or as
+    ``verbatim``, the bytes of lines that were only looked at.
     """
 
     rows: list[list[str]] = field(default_factory=list)
     columns: list[pa.Array[Any]] | None = None
-    lines: list[int] = field(default_factory=list)
+    verbatim: bytes | None = None
+    lines: Sequence[int] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     blank_lines: int = 0
     lines_read: int = 0
@@ -63,14 +65,25 @@ class CsvScanner:
     """Reads records of ``cell_count`` cells; a record that has another number, or no text, becomes a reject.
 
     Extra cells that are all empty hold nothing and are not counted (a delimiter at the end of each line).
-    ``carriage_return`` says that lines end with CR alone.
+    ``carriage_return`` says that lines end with CR alone. With ``verbatim`` lines without quotes are passed on as
+    they are when they look like rows (valid UTF-8, delimiters as many as there should be in all, none blank), and
+    other rows are lists.
     """
 
-    def __init__(self, decoder: Decoder, delimiter: str, cell_count: int, *, carriage_return: bool = False) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        delimiter: str,
+        cell_count: int,
+        *,
+        carriage_return: bool = False,
+        verbatim: bool = False,
+    ) -> None:
         self._decoder = decoder
         self._delimiter = delimiter
         self._cell_count = cell_count
         self._carriage_return = carriage_return
+        self._verbatim = verbatim
         self._splitter = LineSplitter(delimiter, cell_count)
         self._packed_splitter = LineSplitter(_CELL_END, cell_count, _RECORD_END)
 
@@ -133,9 +146,12 @@ class CsvScanner:
             start = len(block) if quote < 0 else max(block.rfind(b"\n", position, quote) + 1, position)
             if start > position:
                 quiet = block[position:start]
-                decoded = self._decoder.block(quiet)
-                if decoded is None:
-                    batch, _ = self._line_by_line(quiet, None, line, True)
+                untouched = self._untouched(quiet, line) if self._verbatim else None
+                decoded = None if untouched else self._decoder.block(quiet)
+                if untouched is not None:
+                    yield untouched
+                elif decoded is None or self._verbatim:
+                    batch, _ = self._line_by_line(quiet, decoded, line, True)
                     yield batch
                 else:
                     yield pool.submit(self._columns, quiet, decoded, line)
@@ -158,6 +174,17 @@ class CsvScanner:
             return line + batch.lines_read, start + used
         return line, position
 
+    def _untouched(self, data: bytes, line: int) -> Batch | None:
+        """A stretch without quotes to pass on as it is; None when one of its lines wants a look."""
+        count = data.count(b"\n")
+        if data.count(self._delimiter.encode()) != count * (self._cell_count - 1) or not data.endswith(b"\n"):
+            return None
+        if data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data or not is_utf8(data):
+            return None
+        return Batch(
+            verbatim=data, lines=range(line, line + count), lines_read=count, encodings={self._decoder.dominant: count}
+        )
+
     def _columns(self, data: bytes, decoded: tuple[str, str], line: int) -> Batch:
         """A block without quotes: no record of it reaches into the next block."""
         columns = self._splitter.columns(_whole_lines(data, *decoded))
@@ -172,7 +199,10 @@ class CsvScanner:
         batch = Batch()
         raws = _split_bytes(data)
         texts = _split_text(decoded[0]) if decoded else None
-        packed: list[str] | None = [] if len(raws) > _FEW_LINES and not _SEPARATORS.search(data) else None
+        lines: list[int] = []
+        batch.lines = lines
+        is_packed = len(raws) > _FEW_LINES and not self._verbatim and not _SEPARATORS.search(data)
+        packed: list[str] | None = [] if is_packed else None
         index = plain = 0
         while index < len(raws):
             if texts is not None and self._is_plain(texts[index]):
@@ -180,14 +210,15 @@ class CsvScanner:
                     batch.rows.append(texts[index].split(self._delimiter))
                 else:
                     packed.append(texts[index].replace(self._delimiter, _CELL_END))
-                batch.lines.append(line + index)
+                lines.append(line + index)
                 plain += 1
                 index += 1
                 continue
             record = self._record(raws, index, line + index, final)
             if record is None:
                 break
-            self._keep(record, line + index, batch, packed)
+            if self._keep(record, batch, packed):
+                lines.append(line + index)
             index += record.consumed
         if decoded and plain:
             batch.encodings[decoded[1]] = batch.encodings.get(decoded[1], 0) + plain
@@ -202,7 +233,8 @@ class CsvScanner:
         delimiter = self._delimiter
         return '"' not in text and text.count(delimiter) == self._cell_count - 1 and text.strip(delimiter) != ""
 
-    def _keep(self, record: _Record, line: int, batch: Batch, packed: list[str] | None) -> None:
+    def _keep(self, record: _Record, batch: Batch, packed: list[str] | None) -> bool:
+        """Put a record where it belongs; whether it is a row."""
         if record.reject is not None:
             batch.rejects.append(record.reject)
         elif record.cells is None or not any(record.cells):
@@ -212,8 +244,9 @@ class CsvScanner:
                 batch.rows.append(record.cells)
             else:
                 packed.append(_CELL_END.join(record.cells))
-            batch.lines.append(line)
             batch.encodings[record.encoding] = batch.encodings.get(record.encoding, 0) + 1
+            return True
+        return False
 
     def _record(self, raws: list[bytes], index: int, line: int, final: bool) -> _Record | None:
         """The record that starts at ``index``; None when its end may lie in the next block."""
