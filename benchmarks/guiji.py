@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.meter import Meter
 from pipelines.operations import judging, publishing, pulling
 from pipelines.operations.context import open_context
+from pipelines.quality import great_expectations_engine  # noqa: F401 - the library takes seconds to import
 from pipelines.settings import PROJECT_ROOT, Settings
 
 DAY = date(2026, 11, 20)

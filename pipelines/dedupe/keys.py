@@ -26,6 +26,7 @@ def add_keys(session: Session, category: Category, relation: str = "standard") -
         if roles.document_number_fallback
         else identifier(roles.document_number)
     )
+    authority = identifier(roles.authority_code)
     content = ", ".join(_content(field.code, field.type) for field in category.fields)
     session.execute(
         f"""
@@ -38,13 +39,13 @@ def add_keys(session: Session, category: Category, relation: str = "standard") -
                        WHEN {kind} = '{PERSON_KIND}' AND {person} IS NOT NULL THEN 'person:' || sha256({person})
                        ELSE 'name:' || name_key({identifier(roles.subject_name)})
                    END AS subject_key,
-                   CASE
-                       WHEN uscc_verdict({identifier(roles.authority_code)}) IN ('valid', 'issued_nonstandard')
-                           THEN {identifier(roles.authority_code)}
-                       ELSE coalesce(name_key({identifier(roles.authority)}), '')
-                   END AS authority_key,
+                   coalesce(authorities.code, name_key({identifier(roles.authority)}), '') AS authority_key,
                    sha256(concat_ws(chr(31), {content})) AS content_hash
-            FROM {identifier(relation)}
+            FROM {identifier(relation)} LEFT JOIN (
+                -- A batch names few authorities: each code is judged once.
+                SELECT code FROM (SELECT DISTINCT {authority} AS code FROM {identifier(relation)})
+                WHERE uscc_verdict(code) IN ('valid', 'issued_nonstandard')
+            ) authorities ON authorities.code = {authority}
         )
         SELECT row_no, document_key, subject_key,
                sha256(

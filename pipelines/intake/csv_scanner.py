@@ -175,11 +175,14 @@ class CsvScanner:
         return line, position
 
     def _untouched(self, data: bytes, line: int) -> Batch | None:
-        """A stretch without quotes to pass on as it is; None when one of its lines wants a look."""
+        """A stretch without quotes to pass on as it is; None when one of its lines wants a look.
+
+        A blank line lacks its delimiters; where another line has too many, the strict reader finds out.
+        """
         count = data.count(b"\n")
         if data.count(self._delimiter.encode()) != count * (self._cell_count - 1) or not data.endswith(b"\n"):
             return None
-        if data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data or not is_utf8(data):
+        if not is_utf8(data):
             return None
         return Batch(
             verbatim=data, lines=range(line, line + count), lines_read=count, encodings={self._decoder.dominant: count}
