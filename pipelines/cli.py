@@ -87,7 +87,7 @@ def run(
     from pipelines.operations.context import open_context
     from pipelines.operations.deliveries import consolidate_stores
     from pipelines.operations.night import run_night
-    from pipelines.operations.reports import build_site
+    from pipelines.operations.reports import build_docs, build_site
 
     context = open_context()
     chosen = business_date(day)
@@ -103,12 +103,14 @@ def run(
         consolidate_stores(context)
         bar.update(task, description="building the reports", advance=1)
         index = build_site(context, chosen).index
+        docs = build_docs(context, chosen)
         bar.update(task, advance=1)
     if deliver_too:
         deliver(endpoint=None)
         index = build_site(context, chosen).index
     print_status(chosen)
-    out.print(f"Report: {index}")
+    out.print(f"Report: {index}", soft_wrap=True)
+    out.print(f"Data Docs: {docs}", soft_wrap=True)
     failed = [result for result in results if result.problem is not None]
     for result in failed:
         err.print(f"[red]{result.feed} failed:[/red] {result.problem}", markup=True, highlight=False)
@@ -188,7 +190,7 @@ def clock(
 def report(day: Day = None) -> None:
     """Build the scorecards and department workbooks of a business date and say where they are."""
     from pipelines.operations.context import open_context
-    from pipelines.operations.reports import build_site
+    from pipelines.operations.reports import build_docs, build_site
 
     context = open_context()
     with progress_bar() as bar:
@@ -198,7 +200,9 @@ def report(day: Day = None) -> None:
             bar.update(task, completed=done, total=total, description=f"building the reports: {what}")
 
         index = build_site(context, business_date(day), progress).index
-    out.print(f"Report: {index}")
+        docs = build_docs(context, business_date(day))
+    out.print(f"Report: {index}", soft_wrap=True)
+    out.print(f"Data Docs: {docs}", soft_wrap=True)
 
 
 @app.command()

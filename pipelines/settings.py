@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         return self.home_path / "reports"
 
     @property
+    def data_docs(self) -> Path:
+        """What Great Expectations has to say, one folder per business date."""
+        return self.home_path / "data_docs"
+
+    @property
     def locks(self) -> Path:
         return self.home_path / "locks"
 

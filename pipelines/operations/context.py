@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,8 +40,12 @@ class Context:
 
 
 def open_context(settings: Settings | None = None) -> Context:
-    """Load the catalogue and open the ledger, creating or upgrading its tables."""
+    """Load the catalogue and open the ledger, creating or upgrading its tables.
+
+    From here on the process writes files that only their owner may read: nearly all of them hold personal data.
+    """
     chosen = settings or Settings()
     catalogue = load_catalogue(chosen)
+    os.umask(0o077)
     migrate(chosen.ledger)
     return Context(chosen, catalogue, open_ledger(chosen.ledger))

@@ -40,6 +40,7 @@ from pipelines.quality.suite import load_suite
 from pipelines.records.reading import create_history
 from pipelines.records.store import version_schema
 
+VALIDATION_FILE = "great_expectations.json"
 OUTCOMES = ("accepted", "duplicate", "quarantined", "blocked", "excluded")
 
 
@@ -116,7 +117,7 @@ def _judge(context: Context, run: Run) -> None:
         judged = _measure(session, run, standard)
         conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
         second = validate_with_great_expectations(
-            session, suite, category, run.business_date, result_file=folder / "great_expectations.json"
+            session, suite, category, run.business_date, result_file=folder / VALIDATION_FILE
         )
         conservation.check_agreement(run.id, counts, second)
         _write_files(session, folder)
