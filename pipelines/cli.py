@@ -14,13 +14,16 @@ import os
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipelines.errors import DeliveryError, GuijiError
+
+if TYPE_CHECKING:
+    from pipelines.operations.context import Context
 
 FEEDS_FAILED = 10
 FILE_HAS_PROBLEMS = 11
@@ -105,8 +108,12 @@ def run(
         index = build_site(context, chosen).index
         docs = build_docs(context, chosen)
         bar.update(task, advance=1)
+    undelivered: GuijiError | None = None
     if deliver_too:
-        deliver(endpoint=None)
+        try:
+            send(context, None)
+        except GuijiError as error:
+            undelivered = error
         index = build_site(context, chosen).index
     print_status(chosen)
     out.print(f"Report: {index}", soft_wrap=True)
@@ -114,17 +121,26 @@ def run(
     failed = [result for result in results if result.problem is not None]
     for result in failed:
         err.print(f"[red]{result.feed} failed:[/red] {result.problem}", markup=True, highlight=False)
+    if undelivered is not None:
+        err.print(f"delivery: {undelivered}", style="red", markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(FEEDS_FAILED)
+    if undelivered is not None:
+        raise typer.Exit(undelivered.exit_code)
 
 
 @app.command()
 def status(day: Day = None) -> None:
-    """Show what became of every feed on a business date: rows, outcomes, reasons, deliveries, deadlines."""
-    print_status(business_date(day))
+    """Show what became of every feed on a business date: rows, outcomes, reasons, deliveries, deadlines.
+
+    Exit code 10 when a feed has a problem.
+    """
+    if print_status(business_date(day)):
+        raise typer.Exit(FEEDS_FAILED)
 
 
-def print_status(day: date) -> None:
+def print_status(day: date) -> int:
+    """Print the table and the problems; how many problems there are."""
     from pipelines.operations.context import open_context
     from pipelines.operations.reports import figures_of
     from pipelines.operations.status import problems_of
@@ -132,17 +148,24 @@ def print_status(day: date) -> None:
 
     context = open_context()
     out.print(summary_table(figures_of(context, day)))
-    for feed, problem in problems_of(context, day):
-        out.print(f"[red]{feed}[/red]: {problem}", highlight=False)
+    problems = problems_of(context, day)
+    for feed, problem in problems:
+        out.print(f"{feed}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+    return len(problems)
 
 
 @app.command()
 def deliver(endpoint: EndpointName = None) -> None:
     """Send what is queued, earliest deadline first, and wait for the receipts."""
     from pipelines.operations.context import open_context
+
+    send(open_context(), endpoint)
+
+
+def send(context: Context, endpoint: str | None) -> None:
+    """Deliver and print what came of it; raises :class:`DeliveryError` when packages are left unsettled."""
     from pipelines.operations.deliveries import deliver_endpoints
 
-    context = open_context()
     with progress_bar() as bar:
         task = bar.add_task("delivering", total=None)
 
@@ -157,10 +180,12 @@ def deliver(endpoint: EndpointName = None) -> None:
             highlight=False,
             soft_wrap=True,
         )
-        for package in result.failed_packages:
-            err.print(f"{name}: package {package.package[:12]} not settled: {package.reason}", soft_wrap=True)
-    if any(result.failed_packages for result in results.values()):
-        raise typer.Exit(DeliveryError.exit_code)
+    unsettled = [package for result in results.values() for package in result.failed_packages]
+    if unsettled:
+        raise DeliveryError(
+            f"{len(unsettled)} packages could not be settled, the first because: {unsettled[0].reason}",
+            remedy="their records stay queued; deliver again",
+        )
 
 
 @app.command()
@@ -213,12 +238,13 @@ def check(
 ) -> None:
     """Judge a file before it is sent. Nothing is stored, nothing is published. Exit code 11 if there are problems."""
     from pipelines.operations.check import check_file, render_check
+    from pipelines.operations.clock import today_in_shanghai
     from pipelines.operations.context import open_context
 
     context = open_context()
     with progress_bar() as bar:
         bar.add_task(f"judging {file.name}", total=None)
-        result = check_file(context, feed, file, business_date(day) + timedelta(days=1))
+        result = check_file(context, feed, file, day.date() if day else today_in_shanghai())
     render_check(result, out)
     if result.problems:
         raise typer.Exit(FILE_HAS_PROBLEMS)
@@ -259,7 +285,9 @@ def watch() -> None:
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 8765,
-    store: Annotated[Path, typer.Option(help="Where it keeps what it accepted.")] = Path("var/sandbox.sqlite"),
+    store: Annotated[
+        Path | None, typer.Option(help="Where it keeps what it accepted; below GUIJI_HOME unless given.")
+    ] = None,
     subjects: Annotated[Path | None, typer.Option(help="CSV of code and name: the subject base for rule 1001.")] = None,
     port_file: Annotated[Path | None, typer.Option(help="Written with the port once it answers.")] = None,
     variable: Annotated[
@@ -268,12 +296,15 @@ def sandbox(
 ) -> None:
     """Serve the reference receiver until it is stopped: validates, assigns ids, stores what it accepted."""
     from pipelines.sandbox.server import serve
+    from pipelines.settings import Settings
 
-    serve("127.0.0.1", port, store, subjects, os.environ.get(variable, ""), port_file)
+    kept = store or Settings().home_path / "sandbox.sqlite"
+    serve("127.0.0.1", port, kept, subjects, os.environ.get(variable, ""), port_file)
 
 
 def main() -> None:
     """Entry point: a problem a user can cause is one message and an exit code, never a stack trace."""
+    os.umask(0o077)
     try:
         app()
     except GuijiError as error:

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GUIJI_", extra="ignore")
 
     root: Path = PROJECT_ROOT
-    home: Path = Path("var")
+    home: Path = PROJECT_ROOT / "var"
     inbox: Path = PROJECT_ROOT / "data_samples"
     ledger_url: str | None = None
     threads: int = Field(default=2, ge=1)

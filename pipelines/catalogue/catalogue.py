@@ -69,6 +69,12 @@ def load_catalogue(settings: Settings) -> Catalogue:
 @lru_cache(maxsize=8)
 def _load(schemas: Path) -> Catalogue:
     settings = Settings(root=schemas.parent)
+    if not (schemas / "categories").is_dir():
+        raise CatalogueError(
+            "there are no categories here",
+            remedy="set GUIJI_ROOT to the folder that holds schemas/ and expectations/",
+            file=schemas,
+        )
     code_lists = {}
     for path in sorted((schemas / "code_lists").glob("*.yaml")):
         code_list = load_code_list(read(path))

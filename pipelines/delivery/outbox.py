@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from pipelines.ledger.models import Attempt, DeliveryFinding, Outbox, Package
+from pipelines.ledger.models import Attempt, ConsolidatedRun, DeliveryFinding, Outbox, Package
 
 
 def unsettled(row: type[Outbox] = Outbox) -> ColumnElement[bool]:
@@ -25,7 +25,9 @@ def package_id(keys: Iterable[str]) -> str:
 def due(session: Session, endpoint: str, limit: int) -> list[Outbox]:
     """The most urgent rows that are in no package: earliest deadline first, one category, at most ``limit``.
 
-    A version waits until the earlier ones of its record are settled: what it must be sent as depends on them.
+    A row waits until its run has been compared with the other feeds (consolidated): a feed may be published while
+    a delivery is under way. A version waits until the earlier ones of its record are settled: what it must be sent as
+    depends on them.
     """
     earlier = aliased(Outbox)
     overtakes = (
@@ -40,7 +42,13 @@ def due(session: Session, endpoint: str, limit: int) -> list[Outbox]:
     )
     query = (
         select(Outbox)
-        .where(Outbox.endpoint == endpoint, unsettled(), Outbox.package.is_(None), ~overtakes)
+        .where(
+            Outbox.endpoint == endpoint,
+            Outbox.run.in_(select(ConsolidatedRun.run)),
+            unsettled(),
+            Outbox.package.is_(None),
+            ~overtakes,
+        )
         .order_by(Outbox.deadline, Outbox.id)
     )
     first = session.scalars(query.limit(1)).first()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -42,6 +44,8 @@ class CheckResult:
     reasons: list[ReasonLine]
     repairs: int
     suite: Suite
+    unmapped_columns: tuple[str, ...]
+    missing_fields: tuple[str, ...]
 
     @property
     def problems(self) -> int:
@@ -64,7 +68,7 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
         suite = suite_of(context, category)
         with context.session() as session:
             intake = read_landed(session, [landed], feed, category, scratch)
-            judge_rows(context, session, feed, intake.parts, received, suite)
+            standard, _ = judge_rows(context, session, feed, intake.parts, received, suite)
             create_findings(session, suite, category, scratch / "rejects.parquet")
             outcomes = {
                 str(name): int(count)
@@ -73,14 +77,23 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
             outcomes["quarantined"] = outcomes.get("quarantined", 0) + intake.lines_undecoded
             found = session.rows(
                 "SELECT rule, any_value(severity), count(*), list(line ORDER BY line)[:$most] FROM findings "
-                "GROUP BY rule ORDER BY any_value(severity), count(*) DESC, rule",
+                "GROUP BY rule "
+                "ORDER BY list_position(['block', 'warn', 'info'], any_value(severity)), count(*) DESC, rule",
                 {"most": MOST_LINES},
             )
             repairs = session.count("repairs")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     reasons = [ReasonLine(str(rule), str(severity), int(rows), list(lines)) for rule, severity, rows, lines in found]
-    return CheckResult(file, intake, outcomes, reasons, repairs, suite)
+    return CheckResult(
+        file, intake, outcomes, reasons, repairs, suite, standard.unmapped_columns, standard.missing_fields
+    )
+
+
+def sheets_left_out(manifests: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Sheets of the extracts that hold something and were not read, with the reason."""
+    left_out = [item for manifest in manifests for item in manifest.get("sheets_left_out", {}).items()]
+    return tuple(f"{sheet}（{reason}）" for sheet, reason in left_out if reason != "empty")
 
 
 def render_check(result: CheckResult, console: Console) -> None:
@@ -93,6 +106,13 @@ def render_check(result: CheckResult, console: Console) -> None:
         markup=False,
         highlight=False,
     )
+    for title, names in (
+        ("未识别的列（不会入库）", result.unmapped_columns),
+        ("文件中没有的必填字段", result.missing_fields),
+        ("未读取的工作表", sheets_left_out(result.intake.extracts)),
+    ):
+        if names:
+            console.print(f"{title}：{'、'.join(names)}", markup=False, highlight=False)
     if not result.reasons:
         return
     table = Table(title="问题与处理办法")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines.delivery.address import endpoint_token
 from pipelines.delivery.deliver import DeliveryResult, deliver
-from pipelines.errors import DeliveryError, GuijiError
+from pipelines.errors import CatalogueError, GuijiError
 from pipelines.operations.context import Context, open_context
 from pipelines.records.consolidation import Settled, consolidate
 from pipelines.records.reading import load_versions
@@ -37,7 +37,7 @@ def deliver_endpoints(
     """
     endpoints = context.catalogue.endpoints
     if endpoint is not None and endpoint not in endpoints:
-        raise DeliveryError(f"unknown endpoint {endpoint}", remedy=f"use one of {', '.join(sorted(endpoints))}")
+        raise CatalogueError(f"unknown endpoint {endpoint}", remedy=f"use one of {', '.join(sorted(endpoints))}")
     consolidate_stores(context)
     results: dict[str, DeliveryResult] = {}
     problems: list[GuijiError] = []

@@ -38,7 +38,15 @@ def build_site(
     ``progress`` hears how many steps are done, how many there are, and what comes next.
     """
     with context.session() as session:
-        return build(session, context.settings, context.catalogue, context.ledger, rule_texts(context), business_date)
+        return build(
+            session,
+            context.settings,
+            context.catalogue,
+            context.ledger,
+            rule_texts(context),
+            business_date,
+            progress,
+        )
 
 
 def build_docs(context: Context, business_date: date) -> Path:

@@ -21,7 +21,12 @@ def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
             query = select(Run).where(Run.feed == feed, Run.business_date == business_date)
             run = session.scalar(query.order_by(Run.attempt.desc()).limit(1))
             if run is None:
-                problems.append((feed, f"no run for {business_date}; start it with 'guiji run --feed {feed}'"))
+                problems.append(
+                    (
+                        feed,
+                        f"no run for {business_date}; start it with 'guiji run --feed {feed} --date {business_date}'",
+                    )
+                )
             elif run.state == "failed":
                 problems.append((feed, run.problem or "failed without a message"))
             elif run.state in {"running", "abandoned"}:

@@ -18,6 +18,7 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Extract, Outbox, Run
+from pipelines.reporting.batches import of_batch
 from pipelines.reporting.redaction import WITHHELD, redact
 from pipelines.reporting.run_files import RunFiles, run_files
 from pipelines.reporting.source_columns import source_columns_of_fields
@@ -157,7 +158,7 @@ def _deadlines(session: LedgerSession, run: Run) -> list[DeadlineCount]:
             func.count(Outbox.accepted_at),
             func.count().filter(is_open),
         )
-        .where(Outbox.run == run.id)
+        .where(of_batch(run))
         .group_by(Outbox.deadline, Outbox.deadline_provisional)
         .order_by(Outbox.deadline, Outbox.deadline_provisional)
     )
@@ -177,7 +178,7 @@ def _rejections(
     session: Session, ledger_session: LedgerSession, files: RunFiles, feed: Feed, category: Category, run: Run
 ) -> tuple[RejectionCount, ...]:
     found = ledger_session.scalars(
-        select(DeliveryFinding).join(Outbox, Outbox.id == DeliveryFinding.outbox_id).where(Outbox.run == run.id)
+        select(DeliveryFinding).join(Outbox, Outbox.id == DeliveryFinding.outbox_id).where(of_batch(run))
     ).all()
     if not found:
         return ()

@@ -17,6 +17,7 @@ from pipelines.catalogue.catalogue import Catalogue
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Batch, Outbox, Run
+from pipelines.reporting.batches import of_batch
 from pipelines.reporting.counts import Counts
 from pipelines.reporting.reasons import ReasonCount, merge_reasons, reason_counts
 from pipelines.reporting.run_files import run_files
@@ -131,7 +132,7 @@ def feed_figures(
         if run is None or run.state != "published":
             return base
         delivery = _delivery(ledger_session, run)
-        earliest_open = ledger_session.scalar(select(func.min(Outbox.deadline)).where(Outbox.run == run.id, _is_open()))
+        earliest_open = ledger_session.scalar(select(func.min(Outbox.deadline)).where(of_batch(run), _is_open()))
     files = run_files(settings, run)
     return replace(
         base,
@@ -209,7 +210,7 @@ def _delivery(session: LedgerSession, run: Run) -> Counts:
             func.count().filter(and_(Outbox.withheld_at.is_not(None), Outbox.accepted_at.is_(None))),
             func.count().filter(and_(Outbox.rejected_at.is_(None), _is_open())),
             func.count().filter(and_(Outbox.deadline < run.business_date, _is_open())),
-        ).where(Outbox.run == run.id)
+        ).where(of_batch(run))
     ).one()
     return Counts(
         owed=owed,

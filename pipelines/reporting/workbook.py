@@ -21,6 +21,7 @@ from pipelines.errors import StorageError
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
 from pipelines.reporting import workbook_pages
+from pipelines.reporting.batches import of_batch
 from pipelines.reporting.metrics import FeedFigures
 from pipelines.reporting.problem_lines import create_lines, read_lines
 from pipelines.reporting.run_files import run_files
@@ -57,7 +58,7 @@ def write_workbook(
     with ledger.read() as ledger_session:
         run = ledger_session.get_one(Run, figures.run)
         rejections = ledger_session.scalars(
-            select(DeliveryFinding).join(Outbox, Outbox.id == DeliveryFinding.outbox_id).where(Outbox.run == run.id)
+            select(DeliveryFinding).join(Outbox, Outbox.id == DeliveryFinding.outbox_id).where(of_batch(run))
         ).all()
     files = run_files(settings, run)
     counts = create_lines(session, files, rejections)

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.delivery.deliver import DeliveryResult
 from pipelines.ledger.database import Ledger
-from pipelines.ledger.models import Batch, Outbox, Run
+from pipelines.ledger.models import Batch, ConsolidatedRun, Outbox, Run
 from pipelines.sandbox.app import create_app
 from pipelines.sandbox.misbehaviour import Misbehaviour
 from pipelines.sandbox.server import AnnouncedServer, listen
@@ -112,6 +112,7 @@ class Shop:
                     )
                 )
                 session.flush()
+                session.add(ConsolidatedRun(run=feed, at=NOW))
             row = Outbox(
                 endpoint="province_sandbox",
                 category=category,

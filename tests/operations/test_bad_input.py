@@ -224,7 +224,7 @@ def test_the_command_line_says_which_feed_failed(
     assert done.returncode == cli.FEEDS_FAILED
     assert BROKEN in done.stderr
     status = CliRunner().invoke(cli.app, ["status", "--date", FRIDAY.isoformat()])
-    assert status.exit_code == 0
+    assert status.exit_code == cli.FEEDS_FAILED
     assert "empty" in status.output
 
 

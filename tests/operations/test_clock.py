@@ -79,4 +79,4 @@ def test_the_watchdog_leaves_a_heartbeat(context: Context) -> None:
 def test_the_command_shows_it(context: Context) -> None:
     shown = CliRunner().invoke(cli.app, ["clock", "--today", "2026-11-28"])
     assert shown.exit_code == 0
-    assert "overdue" in shown.output
+    assert "Records owed" in shown.output

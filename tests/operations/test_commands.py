@@ -66,7 +66,7 @@ def test_a_mistake_is_one_message(
 def test_a_day_without_data_says_so(tmp_path: Path, install: Callable[[Path], Context]) -> None:
     install(tmp_path / "home")
     shown = RUNNER.invoke(cli.app, ["status", "--date", "2026-01-01"])
-    assert shown.exit_code == 0
+    assert shown.exit_code == cli.FEEDS_FAILED
     assert "no run for 2026-01-01" in " ".join(shown.output.split())
 
 

@@ -15,10 +15,14 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from pipelines import cli
+from pipelines.delivery.outbox import due
+from pipelines.delivery.receipts import reject
+from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox, Run
 from pipelines.operations.context import Context
-from pipelines.operations.deliveries import deliver_endpoints
+from pipelines.operations.deliveries import consolidate_stores, deliver_endpoints
 from pipelines.operations.night import run_night
+from pipelines.operations.reports import figures_of
 from tests.operations.conftest import FRIDAY, MONDAY, SAMPLES, drop
 
 TOKEN = "token-of-this-test"
@@ -99,3 +103,31 @@ def test_the_same_bytes_again_are_a_recorded_no_op(tmp_path: Path, install: Call
             assert result.run is not None
             with context.ledger.read() as session:
                 assert session.get_one(Run, result.run).state == expected
+
+
+def test_nothing_leaves_before_it_was_compared_with_the_other_feeds(
+    tmp_path: Path, install: Callable[[Path], Context]
+) -> None:
+    """A feed that is published while a delivery is under way waits for the next consolidation."""
+    context = install(tmp_path / "home")
+    run_night(context, FRIDAY, ["market_licence"])
+    with context.ledger.read() as session:
+        assert due(session, "province_sandbox", 10) == []
+    consolidate_stores(context)
+    with context.ledger.read() as session:
+        assert due(session, "province_sandbox", 10) != []
+
+
+def test_a_date_that_is_run_again_remembers_what_was_rejected(
+    tmp_path: Path, inbox: Path, install: Callable[[Path], Context]
+) -> None:
+    context = install(tmp_path / "home")
+    run_night(context, FRIDAY, ["market_licence"])
+    with context.ledger.write() as session:
+        row = session.scalars(select(Outbox).limit(1)).one()
+        reject(session, row, "1001", None, "未查询到主体", now())
+    path = inbox / "market_licence" / FRIDAY.isoformat() / "extract.csv"
+    path.write_bytes(path.read_bytes().replace("食品经营许可准予通知书".encode(), "食品经营许可通知书".encode(), 1))
+    run_night(context, FRIDAY, ["market_licence"])
+    (figures,) = [one for one in figures_of(context, FRIDAY) if one.feed == "market_licence"]
+    assert figures.counts.rejected == 1
