@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.engine.duck import literal
+
 LINE_COLUMN = "_line"
 
 
@@ -15,8 +17,9 @@ class RowsPart:
 
     ``path`` is a Parquet file with one VARCHAR column per source column, in ``columns`` order; its row ``n``
     (0-based) is row number ``row_offset + n`` of the run. Lines are consecutive from ``first_line``, unless
-    ``first_line`` is None: then the file has a BIGINT column ``_line``. Lines and sheets are counted as a
-    person sees them: the first line of a file is line 1.
+    ``first_line`` is None: then they stand in a BIGINT column ``_line``, of this file or, where it could be written
+    without looking at lines, of the one at :func:`lines_beside`. Lines and sheets are counted as a person sees them:
+    the first line of a file is line 1.
     """
 
     extract: str
@@ -32,8 +35,16 @@ class RowsPart:
     date_system_1904: bool = False
 
     @property
+    def source(self) -> str:
+        """SQL to select rows from: all columns of the part and ``file_row_number``."""
+        lines = lines_beside(self.path)
+        if self.first_line is None and lines.exists():
+            return f"{_numbered(self.path)} AS cells JOIN {_numbered(lines)} AS lines USING (file_row_number)"
+        return _numbered(self.path)
+
+    @property
     def line_expression(self) -> str:
-        """SQL that gives the line of a row when the file is read with ``file_row_number``."""
+        """SQL that gives the line of a row of :attr:`source`."""
         return LINE_COLUMN if self.first_line is None else f"({self.first_line} + file_row_number)"
 
     def as_json(self) -> dict[str, Any]:
@@ -43,3 +54,12 @@ class RowsPart:
     @staticmethod
     def from_json(data: dict[str, Any], folder: Path) -> RowsPart:
         return RowsPart(**{**data, "path": folder / data["path"], "columns": tuple(data["columns"])})
+
+
+def lines_beside(path: Path) -> Path:
+    """Where the lines of a rows file stand that has none itself: Parquet with the one column ``_line``."""
+    return path.with_suffix(".lines")
+
+
+def _numbered(path: Path) -> str:
+    return f"read_parquet({literal(str(path))}, file_row_number = true)"

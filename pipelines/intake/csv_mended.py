@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipelines.engine.duck import InputRefusedError, Session, literal
-from pipelines.engine.rows import LINE_COLUMN
+from pipelines.engine.duck import InputRefusedError, Session
+from pipelines.engine.rows import LINE_COLUMN, lines_beside
 from pipelines.intake.csv_fast import has_empty_row, strict_source
 from pipelines.intake.csv_head import CsvHead
 from pipelines.intake.csv_scanner import Batch, CsvScanner
 from pipelines.intake.rejects import Reject
 from pipelines.intake.text_facts import TextFacts
 
-_LINES = "mended_lines"
-
 
 def read_mended(
     session: Session, path: Path, head: CsvHead, facts: TextFacts, target: Path
 ) -> tuple[Batch, list[Reject]] | None:
-    """Write the rows of a UTF-8 file with their lines to ``target``.
+    """Write the rows of a UTF-8 file to ``target``, and their lines beside it.
 
     Returns the totals (its ``lines`` are empty) and the rejects, or None when the proof fails: then nothing was
     written, and the file has to be read line by line.
@@ -55,18 +54,17 @@ def read_mended(
 
 
 def _copy(session: Session, mended: Path, head: CsvHead, lines: array[int], target: Path) -> bool:
-    numbers: pa.Array[Any] = pa.Array.from_buffers(pa.int64(), len(lines), [None, pa.py_buffer(lines)])
-    session.register(_LINES, pa.table({LINE_COLUMN: numbers}))
-    source = strict_source(mended, head, skip=0)
     try:
-        # Positions agree because DuckDB keeps the order of a file; row counts are compared below.
-        written = session.write_parquet(f"SELECT * FROM {source} POSITIONAL JOIN {_LINES}", target)
+        # Without the lines, which would have to be paired with the rows one by one, DuckDB reads in parallel. It keeps
+        # the order of a file, so that row and line agree when there are as many of both.
+        written = session.write_parquet(f"SELECT * FROM {strict_source(mended, head, skip=0)}", target)
     except InputRefusedError:
         return False
-    count = session.one(f"SELECT count(*) FROM read_parquet({literal(str(target))}) WHERE {LINE_COLUMN} IS NULL")[0]
-    if written != len(lines) or count or has_empty_row(session, target, head.header.columns):
+    if written != len(lines) or has_empty_row(session, target, head.header.columns):
         target.unlink()
         return False
+    numbers: pa.Array[Any] = pa.Array.from_buffers(pa.int64(), len(lines), [None, pa.py_buffer(lines)])
+    pq.write_table(pa.table({LINE_COLUMN: numbers}), lines_beside(target), compression="zstd")
     return True
 
 

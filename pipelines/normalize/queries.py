@@ -92,7 +92,7 @@ class PartQueries:
         columns.append(f"CAST({self.part.line_expression} AS BIGINT) AS line")
         columns += [f"nullif({identifier(cell.source.column or '')}, '') AS {cell.value}" for cell in cells]
         columns += [f"nullif(trimmed({identifier(column)}), '') AS {name}" for column, name in self.extra.items()]
-        query = f"SELECT {', '.join(columns)} FROM read_parquet({literal(str(self.part.path))}, file_row_number = true)"
+        query = f"SELECT {', '.join(columns)} FROM {self.part.source}"
         return self._finished(f"SELECT *, {_suspicion(cells)} AS _suspect FROM ({query})", "_suspect")
 
     def suspect_rows(self) -> str:

@@ -14,7 +14,7 @@ from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed, Format, Source
 from pipelines.engine.duck import Session, session
-from pipelines.engine.rows import LINE_COLUMN, RowsPart
+from pipelines.engine.rows import LINE_COLUMN, RowsPart, lines_beside
 from pipelines.intake.csv_reader import CsvRows, read_csv
 from pipelines.intake.header_search import KnownHeaders
 from pipelines.intake.rejects import Reject
@@ -50,9 +50,11 @@ def rows_of(path: Path, first_line: int | None) -> Rows:
     table = pq.read_table(path)
     names = [name for name in table.column_names if name != LINE_COLUMN]
     cells = list(zip(*(table[name].to_pylist() for name in names), strict=True))
-    lines = (
-        table[LINE_COLUMN].to_pylist() if first_line is None else [first_line + index for index in range(len(cells))]
-    )
+    if first_line is not None:
+        lines = [first_line + index for index in range(len(cells))]
+    else:
+        beside = lines_beside(path)
+        lines = (pq.read_table(beside) if beside.exists() else table)[LINE_COLUMN].to_pylist()
     return list(zip(lines, cells, strict=True))
 
 
@@ -81,6 +83,7 @@ def read(duck: Session, tmp_path: Path) -> Callable[..., ReadCsv]:
         path, target = tmp_path / "extract", tmp_path / "rows.parquet"
         path.write_bytes(data)
         target.unlink(missing_ok=True)
+        lines_beside(target).unlink(missing_ok=True)
         rejects: list[Reject] = []
         known = KnownHeaders(frozenset(columns), 0, ())
         found = read_csv(duck, path, "x.csv", known, layout or Format(), target, rejects.append, fast=fast)

@@ -14,7 +14,7 @@ import pytest
 from pipelines.catalogue.catalogue import Catalogue, load_catalogue
 from pipelines.catalogue.feeds import Feed
 from pipelines.engine.duck import session
-from pipelines.engine.rows import LINE_COLUMN, RowsPart
+from pipelines.engine.rows import LINE_COLUMN, RowsPart, lines_beside
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.settings import Settings
 
@@ -76,10 +76,14 @@ def make_part(
     columns: Mapping[str, Sequence[str | None]],
     row_offset: int = 0,
     lines: Sequence[int] | None = None,
+    beside: bool = False,
     **about: Any,
 ) -> RowsPart:
+    """A part with ``lines`` in its own file, or in the one ``beside`` it."""
     data = {name: pa.array(list(values), pa.string()) for name, values in columns.items()}
-    if lines is not None:
+    if lines is not None and beside:
+        pq.write_table(pa.table({LINE_COLUMN: pa.array(list(lines), pa.int64())}), lines_beside(path))
+    elif lines is not None:
         data[LINE_COLUMN] = pa.array(list(lines), pa.int64())
     table = pa.table(data)
     pq.write_table(table, path)

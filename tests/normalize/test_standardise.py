@@ -219,9 +219,19 @@ def test_parts_gather_in_one_table(run: Standardise) -> None:
     assert outcome.result.row_count == 4
 
 
-def test_lines_of_rows_that_are_not_consecutive(run: Standardise) -> None:
-    outcome = run({"当事人": ["甲", "乙"]}, first_line=None, lines=[3, 7])
+@pytest.mark.parametrize("beside", [False, True])
+def test_lines_of_rows_that_are_not_consecutive(run: Standardise, beside: bool) -> None:
+    columns = {"当事人": ["甲", "乙"], "lines": ["1", "2"], "cells": ["3", "4"]}
+    outcome = run(columns, first_line=None, lines=[3, 7], beside=beside)
     assert outcome.column("line") == [3, 7]
+    assert outcome.column("row_no") == [0, 1]
+    assert outcome.column("CF_XDR_MC") == ["甲", "乙"]
+
+
+def test_two_headers_named_like_the_files_that_are_joined(run: Standardise) -> None:
+    feed = make_feed(columns={"CF_XDR_MC": "cells", "BZ": "lines"})
+    outcome = run({"cells": ["甲", "乙"], "lines": ["子", "丑"]}, feed=feed, first_line=None, lines=[3, 7], beside=True)
+    assert [outcome.column("CF_XDR_MC"), outcome.column("BZ")] == [["甲", "乙"], ["子", "丑"]]
 
 
 def test_headers_that_sql_would_misread(run: Standardise) -> None:
