@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 
 from pipelines.catalogue.categories import Category
+from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.headers import normalise_header
 from pipelines.engine.duck import Session, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import GuijiError
@@ -28,12 +31,16 @@ class Delivery:
 
 @dataclass(frozen=True)
 class VersionTrace:
-    """One version: where it came from, what was done to it, where it went."""
+    """One version: where it came from, what was done to it, where it went.
+
+    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown.
+    """
 
     version: dict[str, Any]
     run: Run
     extract: Extract | None
     source_row: dict[str, str | None]
+    restricted_columns: frozenset[str]
     repairs: list[tuple[str, str, str | None, str | None]]
     reasons: list[str]
     deliveries: list[Delivery] = field(default_factory=list)
@@ -125,14 +132,33 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         "WHERE row_no = $row ORDER BY ALL",
         {"row": row_no},
     )
+    source_row = _source_row(context, session, run, row_no)
     return VersionTrace(
         version=version,
         run=run,
         extract=extract,
-        source_row=_source_row(context, session, run, row_no),
+        source_row=source_row,
+        restricted_columns=restricted_columns(
+            context.catalogue.feeds.get(run.feed), context.catalogue.categories[run.category], source_row
+        ),
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
         deliveries=deliveries,
+    )
+
+
+def restricted_columns(feed: Feed | None, category: Category, columns: Iterable[str]) -> frozenset[str]:
+    """Source columns that fill a restricted field, by the feed's own mapping or by their header.
+
+    A column whose header speaks of identity documents counts as restricted, whatever it fills.
+    """
+    restricted = {field.code for field in category.fields if field.exposure == "restricted"}
+    mapped = {column.column for code in restricted if feed and (column := feed.column(code)) is not None}
+    known = category.headers()
+    return frozenset(
+        name
+        for name in columns
+        if name in mapped or known.get(normalise_header(name)) in restricted or "证件号" in name or "身份" in name
     )
 
 

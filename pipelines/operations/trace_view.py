@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from pipelines.catalogue.categories import Category
-from pipelines.identity.masking import mask_code
+from pipelines.identity.masking import mask_document_number
 from pipelines.operations.trace import Delivery, RecordTrace, VersionTrace
 
 
@@ -38,11 +38,10 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
             f"extract {escape(traced.extract.name)}, {traced.extract.bytes} bytes, SHA-256 {traced.extract.sha256}"
         )
     source.add(f"run {traced.run.id}, published {_instant(traced.run.finished_at)}")
-    restricted = _restricted_headers(category)
     row = source.add("the row as it was sent")
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
-            row.add(f"{escape(name)}: {escape(str(_masked(cell) if _is_restricted(name, restricted) else cell))}")
+            row.add(f"{escape(name)}: {escape(str(_masked(cell) if name in traced.restricted_columns else cell))}")
     repairs = branch.add(f"repairs: {len(traced.repairs)}")
     for field, rule, old, new in traced.repairs:
         hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False
@@ -84,19 +83,8 @@ def _add_delivery(branch: Tree, delivery: Delivery) -> None:
         node.add(escape(text))
 
 
-def _restricted_headers(category: Category) -> set[str]:
-    from_aliases = (
-        (field.code, field.name_zh, *field.aliases) for field in category.fields if field.exposure == "restricted"
-    )
-    return {header for headers in from_aliases for header in headers}
-
-
-def _is_restricted(header: str, restricted: set[str]) -> bool:
-    return header in restricted or "证件号" in header or "身份证" in header
-
-
 def _masked(value: str | None) -> str | None:
-    return mask_code(value) if value else value
+    return mask_document_number(value) if value else value
 
 
 def _instant(value: datetime | None) -> str:
