@@ -26,7 +26,7 @@ def figures_of(context: Context, business_date: date) -> list[FeedFigures]:
     with context.session() as session:
         return [
             feed_figures(session, context.settings, context.catalogue, context.ledger, feed, business_date)
-            for feed in sorted(context.catalogue.feeds)
+            for feed in context.catalogue.feed_codes
         ]
 
 

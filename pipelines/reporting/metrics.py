@@ -8,6 +8,7 @@ from datetime import date
 from functools import reduce
 from itertools import groupby
 from operator import add, attrgetter
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, func, select
@@ -114,6 +115,8 @@ def feed_figures(
 
     Raises :class:`StorageError` when single files of the run's folder are missing.
     """
+    if feed_code in catalogue.broken_feeds:
+        return _broken(catalogue, feed_code, business_date)
     feed = catalogue.feed(feed_code)
     with ledger.read() as ledger_session:
         run = _run_to_report(ledger_session, feed_code, business_date)
@@ -141,6 +144,25 @@ def feed_figures(
         earliest_deadline=run.earliest_deadline,
         earliest_open_deadline=earliest_open,
         reasons=reason_counts(session, files) if files.is_kept else None,
+    )
+
+
+def _broken(catalogue: Catalogue, feed_code: str, business_date: date) -> FeedFigures:
+    """A feed whose own file is wrong: nothing can run, and that is what must be seen first."""
+    problem = catalogue.broken_feeds[feed_code]
+    department = Path(problem.file or feed_code).parent.name
+    known = catalogue.departments.get(department)
+    return FeedFigures(
+        feed=feed_code,
+        feed_name=feed_code,
+        department=department,
+        department_name=known.name_zh if known is not None else department,
+        category="",
+        category_name="",
+        business_date=business_date,
+        state="failed",
+        problem=f"{Path(problem.file or '').name} {problem.line or ''}: {problem.problem} — {problem.remedy}",
+        last_published=None,
     )
 
 

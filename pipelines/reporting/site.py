@@ -52,7 +52,7 @@ def build(
     """
     report = progress or (lambda _done, _total, _what: None)
     folder = settings.reports / business_date.isoformat()
-    feeds = sorted(catalogue.feeds)
+    feeds = catalogue.feed_codes
     steps = 2 * len(feeds) + 1
     figures = []
     for done, code in enumerate(feeds):
@@ -63,12 +63,12 @@ def build(
     workbooks: dict[str, Path] = {}
     for done, batch in enumerate(figures, start=len(feeds)):
         report(done, steps, batch.feed)
-        feed = catalogue.feed(batch.feed)
-        category = catalogue.category_of(feed)
         details = None
-        if batch.run is not None:
-            details = batch_details(session, settings, ledger, feed, category, batch.run)
         workbook = folder / batch.department / f"{batch.feed}.xlsx"
+        if batch.run is not None:
+            feed = catalogue.feed(batch.feed)
+            category = catalogue.category_of(feed)
+            details = batch_details(session, settings, ledger, feed, category, batch.run)
         if batch.reasons is not None and batch.run is not None:
             contact = catalogue.department_of(feed).contact
             lines = write_workbook(

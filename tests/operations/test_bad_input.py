@@ -126,6 +126,8 @@ def test_a_typo_in_a_feed_stops_that_feed_only(root: Path, install: Callable[[Pa
     assert "categori" in done.stderr
     assert "Traceback" not in done.stderr
     assert_only_healthy_published(context)
+    page = context.settings.reports / FRIDAY.isoformat() / "market" / f"{BROKEN}.html"
+    assert "categori" in page.read_text(encoding="utf-8")
 
 
 def test_a_typo_in_a_category_is_one_message(root: Path, install: Callable[[Path], Context], tmp_path: Path) -> None:
