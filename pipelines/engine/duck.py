@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipelines.errors import StorageError
 
+_MISSING = ("No files found", "No such file")
 MACRO_FOLDER = Path(__file__).parent / "macros"
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -38,6 +39,11 @@ class Session:
         try:
             self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            if any(words in str(error) for words in _MISSING):
+                raise StorageError(
+                    "a file of a run or of the record store is missing",
+                    remedy="restore it from a backup, or run the batch again",
+                ) from error
             raise StorageError(
                 f"DuckDB ran out of memory or disk ({type(error).__name__})",
                 remedy="free disk space below the home folder or raise GUIJI_MEMORY_LIMIT, then run again",
