@@ -143,11 +143,13 @@ def print_status(day: date) -> int:
     """Print the table and the problems; how many problems there are."""
     from pipelines.operations.context import open_context
     from pipelines.operations.reports import figures_of
-    from pipelines.operations.status import problems_of
+    from pipelines.operations.status import notices_of, problems_of
     from pipelines.reporting.summary import summary_table
 
     context = open_context()
     out.print(summary_table(figures_of(context, day)))
+    for feed, notice in notices_of(context, day):
+        out.print(f"{feed}: {notice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     problems = problems_of(context, day)
     for feed, problem in problems:
         out.print(f"{feed}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)

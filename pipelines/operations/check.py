@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +16,7 @@ from pipelines.intake.landing import land
 from pipelines.intake.reading import IntakeResult, read_landed
 from pipelines.operations.context import Context
 from pipelines.operations.judging import judge_rows, suite_of
+from pipelines.operations.status import sheets_left_out
 from pipelines.quality.findings import create_findings
 from pipelines.quality.rules import Suite
 
@@ -88,12 +87,6 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
     return CheckResult(
         file, intake, outcomes, reasons, repairs, suite, standard.unmapped_columns, standard.missing_fields
     )
-
-
-def sheets_left_out(manifests: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Sheets of the extracts that hold something and were not read, with the reason."""
-    left_out = [item for manifest in manifests for item in manifest.get("sheets_left_out", {}).items()]
-    return tuple(f"{sheet}（{reason}）" for sheet, reason in left_out if reason != "empty")
 
 
 def render_check(result: CheckResult, console: Console) -> None:
