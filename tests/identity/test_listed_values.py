@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from pipelines.engine.duck import session
 from pipelines.identity.institution_certificate import institution_certificate_verdict
 from pipelines.identity.organisation_code import organisation_code_verdict
 from pipelines.identity.registration_number import registration_number_verdict
@@ -197,6 +198,8 @@ def test_fifteen_digits_become_eighteen_only_when_the_century_is_certain() -> No
         ("110105491231002", "person_number"),
         ("11010549123100212", "person_number"),
         ("11010519491231002X01", "person_number"),
+        ("110105491231002A0050", "person_number"),
+        ("110105491331002A0050", "invalid"),
         ("91110000600037341L", "valid"),
         ("91350203M0001QKT19", "issued_nonstandard"),
         ("1101055513850", "invalid"),
@@ -204,6 +207,8 @@ def test_fifteen_digits_become_eighteen_only_when_the_century_is_certain() -> No
 )
 def test_tax_registration_numbers(number: str, verdict: str) -> None:
     assert tax_registration_verdict(number) == verdict
+    with session() as duck:
+        assert duck.one("SELECT tax_registration_verdict($number)", {"number": number}) == (verdict,)
 
 
 @pytest.mark.parametrize(
