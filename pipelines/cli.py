@@ -1,7 +1,7 @@
 """The command ``guiji``: every operation by hand, with help a newcomer can follow and exit codes a script can use.
 
 Exit codes: 0 done; 1 a problem without a code of its own; 2 something configured is wrong; 3 an extract cannot be
-read; 4 rows do not add up; 5 an endpoint; 6 a run is held or replaced; 7 the calendar; 8 disk or ledger;
+read; 4 rows do not add up; 5 an endpoint; 6 a run is held or replaced; 7 the calendar; 8 disk or ledger; 9 a source;
 10 at least one feed failed, the others are done; 11 the checked file has problems.
 """
 

@@ -75,6 +75,18 @@ class ExtractError(GuijiError):
     exit_code = 3
 
 
+class SourceError(GuijiError):
+    """A source is down, refuses us, or answers what its description does not foresee."""
+
+    exit_code = 9
+
+
+class BatchHeldError(GuijiError):
+    """A batch is not what its feed describes; it waits until somebody has looked at it."""
+
+    exit_code = 6
+
+
 class ConservationError(GuijiError):
     """The rows of a run do not add up; nothing was published."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field as Value
-from pydantic import field_validator
 
 from pipelines.catalogue.categories import Category
+from pipelines.catalogue.formats import Format
+from pipelines.catalogue.mappings import Column
+from pipelines.catalogue.sources import Source
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 from pipelines.errors import CatalogueError
 from pipelines.settings import Settings
@@ -25,48 +28,6 @@ class Department(Strict):
     contact: str | None = None
 
 
-class Source(Strict):
-    """Where the extracts of one business date lie, below the inbox.
-
-    ``{date}`` in ``path`` and ``pattern`` stands for the business date as ``YYYY-MM-DD``, ``{day}`` for
-    ``YYYYMMDD``. Paths cannot leave the inbox.
-    """
-
-    kind: Literal["folder"] = "folder"
-    path: str
-    pattern: str = "*"
-    max_bytes: int = Value(default=1 << 30, gt=0)
-
-    @field_validator("path", "pattern")
-    @classmethod
-    def _stays_below(cls, value: str) -> str:
-        if value.startswith(("/", "~")) or ".." in Path(value).parts:
-            raise ValueError("must stay below the inbox")
-        return value
-
-
-class Format(Strict):
-    """How an extract is to be read; ``auto`` looks at the bytes."""
-
-    kind: Literal["auto", "csv", "xlsx", "xls"] = "auto"
-    encoding: Literal["auto", "utf-8", "gb18030"] = "auto"
-    delimiter: Literal["auto", "comma", "tab", "semicolon"] = "auto"
-    sheet: str | None = None
-    header_row: int | None = Value(default=None, ge=1)
-    header_rows: int = Value(default=1, ge=1, le=3)
-
-
-class Column(Strict):
-    """How one field is filled: from a source column, or with a constant, or with a constant where empty.
-
-    ``unit`` is the unit of an amount without one (the standard is 万元).
-    """
-
-    column: str | None = None
-    constant: str | None = None
-    unit: Literal["元", "万元"] | None = None
-
-
 class Exclusion(Strict):
     """Rows that are declared not reportable: any of ``values`` stands in the source column or field."""
 
@@ -76,12 +37,47 @@ class Exclusion(Strict):
     reason_zh: str
 
 
+class Withdrawals(Strict):
+    """When a record that a full dump no longer holds is believed to be withdrawn.
+
+    After ``sightings`` dumps in a row without it, and only while a dump lacks at most ``max_share`` of the records that
+    the feed has: a larger gap is a broken dump.
+    """
+
+    sightings: int = Value(default=2, ge=2)
+    max_share: float = Value(default=0.05, gt=0, le=1)
+
+
+class Volume(Strict):
+    """How many rows a batch may have, compared with the median of the feed's last ``batches`` published ones.
+
+    Fewer than median ÷ ``factor`` or more than median × ``factor`` are out of range; batches of fewer than
+    ``ignore_below`` rows are not compared.
+    """
+
+    factor: float = Value(default=3.0, gt=1)
+    batches: int = Value(default=10, ge=1)
+    ignore_below: int = Value(default=50, ge=0)
+
+
+class ExtractSettings(Strict):
+    """What holds for single extracts only, those whose name matches ``match``."""
+
+    match: str
+    format: dict[str, Any] = Value(default_factory=dict)
+    columns: dict[str, str | Column] = Value(default_factory=dict)
+    values: dict[str, dict[str, str]] = Value(default_factory=dict)
+    edition: int | None = None
+
+
 class Feed(Strict):
     """One department × one category × one source: what is scheduled, fails and is backfilled.
 
     ``columns`` overrides the category's header aliases, ``values`` its code lists (field → source value →
     standard value). ``priority``: when two feeds report one decision, the lower number survives.
     ``conflict`` says what happens to rows of one batch that state different things about one decision.
+    ``dump``: ``full`` extracts hold everything the department has, so that what is absent may be withdrawn; an
+    ``increment`` says nothing about what it does not hold. ``extracts`` is the most specific layer.
     """
 
     feed: str = Value(pattern=r"^[a-z][a-z0-9_]*$")
@@ -98,20 +94,34 @@ class Feed(Strict):
     exclude: tuple[Exclusion, ...] = ()
     source_timestamp: str | None = None
     conflict: Literal["latest_timestamp", "last_row", "steward"] = "steward"
+    dump: Literal["increment", "full"] = "increment"
+    withdrawals: Withdrawals = Withdrawals()
+    volume: Volume = Volume()
+    extracts: tuple[ExtractSettings, ...] = ()
     department: str = ""
-
-    @field_validator("columns", mode="after")
-    @classmethod
-    def _one_origin(cls, value: dict[str, str | Column]) -> dict[str, str | Column]:
-        for field, column in value.items():
-            if isinstance(column, Column) and column.column is None and column.constant is None:
-                raise ValueError(f"{field} needs a column or a constant")
-        return value
 
     def column(self, field: str) -> Column | None:
         """How ``field`` is filled when the feed says so itself."""
         found = self.columns.get(field)
         return Column(column=found) if isinstance(found, str) else found
+
+    def for_extract(self, name: str) -> Feed:
+        """The feed as it holds for the extract with this name: its ``extracts`` laid over the rest, in order."""
+        found = self
+        for own in self.extracts:
+            if fnmatchcase(name, own.match):
+                found = found.model_copy(
+                    update={
+                        "format": Format.model_validate({**found.format.model_dump(), **own.format}),
+                        "columns": {**found.columns, **own.columns},
+                        "values": {
+                            **found.values,
+                            **{field: {**found.values.get(field, {}), **map_} for field, map_ in own.values.items()},
+                        },
+                        "edition": own.edition or found.edition,
+                    }
+                )
+        return found
 
 
 def feed_documents(settings: Settings) -> list[Path]:

@@ -30,14 +30,15 @@ class Document:
     lines: dict[Location, int]
 
     def line(self, location: Location) -> int:
-        """Line of the innermost known part of ``location``; 1 when nothing of it is known."""
-        parts = list(location)
-        while parts:
-            found = self.lines.get(tuple(parts))
-            if found is not None:
-                return found
-            parts.pop()
-        return 1
+        """Line of the innermost known part of ``location``; 1 when nothing of it is known.
+
+        Pydantic puts the chosen model among the parts where a value may be one of several: those are passed over.
+        """
+        known: Location = ()
+        for part in location:
+            if (*known, part) in self.lines:
+                known = (*known, part)
+        return self.lines.get(known, 1)
 
     def error(self, problem: str, *, remedy: str, at: Location = ()) -> CatalogueError:
         """A complaint about one place in this file."""
@@ -93,6 +94,8 @@ def _remedy(kind: str, model: type[BaseModel], location: Location) -> str:
         return f"mend the spelling or remove the key; known keys are {known}"
     if kind == "missing":
         return "add the key"
+    if kind == "union_tag_not_found":
+        return "say of which kind it is (kind:)"
     return "mend the value"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.engine.duck import literal
 
 LINE_COLUMN = "_line"
+SHEET_COLUMN = "_sheet"
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class RowsPart:
     (0-based) is row number ``row_offset + n`` of the run. Lines are consecutive from ``first_line``, unless
     ``first_line`` is None: then they stand in a BIGINT column ``_line``, of this file or, where it could be written
     without looking at lines, of the one at :func:`lines_beside`. Lines and sheets are counted as a person sees them:
-    the first line of a file is line 1.
+    the first line of a file is line 1. With ``sheet_column`` each row has its own sheet in a VARCHAR column ``_sheet``
+    (pages or archive entries of one shape read as one part), and ``sheet`` is empty.
     """
 
     extract: str
@@ -33,6 +35,7 @@ class RowsPart:
     template: str | None = None
     fixed_subject_kind: str | None = None
     date_system_1904: bool = False
+    sheet_column: bool = False
 
     @property
     def source(self) -> str:
@@ -46,6 +49,11 @@ class RowsPart:
     def line_expression(self) -> str:
         """SQL that gives the line of a row of :attr:`source`."""
         return LINE_COLUMN if self.first_line is None else f"({self.first_line} + file_row_number)"
+
+    @property
+    def sheet_expression(self) -> str:
+        """SQL that gives the sheet of a row of :attr:`source`."""
+        return SHEET_COLUMN if self.sheet_column else literal(self.sheet)
 
     def as_json(self) -> dict[str, Any]:
         """A form that the manifest of a run can keep."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.catalogue.feeds import Format
+from pipelines.catalogue.formats import Format
 from pipelines.errors import ExtractError
 from pipelines.intake.decoding import Decoder, Encoding, byte_order_mark, dominant_encoding
 from pipelines.intake.delimited import Trouble, parse

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalogue.feeds import Format
+from pipelines.catalogue.formats import Format
 from pipelines.engine.duck import Session
 from pipelines.errors import ExtractError, StorageError
 from pipelines.intake.csv_fast import read_fast

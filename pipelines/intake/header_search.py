@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.catalogue.categories import Category, Template
-from pipelines.catalogue.feeds import Feed, Format
+from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.formats import Format
 from pipelines.catalogue.headers import normalise_header
-from pipelines.engine.rows import LINE_COLUMN
+from pipelines.engine.rows import LINE_COLUMN, SHEET_COLUMN
 
 # Titles, units and 填表说明 before the header take a few rows; what lies deeper is data.
 SEARCH_ROWS = 20
 _MOST_HEADER_ROWS = 3
 _SERIAL_HEADERS = frozenset({"序号", "编号", "no", "行号"})
-_RESERVED = frozenset({LINE_COLUMN, "file_row_number", "filename"})
+_RESERVED = frozenset({LINE_COLUMN, SHEET_COLUMN, "file_row_number", "filename"})
 
 Cells = Sequence[str]
 
@@ -46,7 +47,7 @@ def known_headers(category: Category, feed: Feed | None) -> KnownHeaders:
     declared: list[str] = []
     if feed is not None:
         columns = (feed.column(code) for code in feed.columns)
-        declared = [column.column for column in columns if column is not None and column.column is not None]
+        declared = [source for column in columns if column is not None for source in column.sources]
         declared += [exclusion.column for exclusion in feed.exclude]
         declared += [feed.source_timestamp] if feed.source_timestamp else []
     names = set(category.headers())

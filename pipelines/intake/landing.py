@@ -25,6 +25,11 @@ class LandedExtract:
     size: int
 
 
+def landed_path(landing_folder: Path, sha256: str) -> Path:
+    """Where the extract with this hash lies, or would lie."""
+    return landing_folder / sha256[:2] / sha256
+
+
 def land(path: Path, landing_folder: Path) -> LandedExtract:
     """Copy a file to ``landing/<first two hex digits>/<sha256>`` and say what its hash is.
 
@@ -40,7 +45,7 @@ def land(path: Path, landing_folder: Path) -> LandedExtract:
         with os.fdopen(descriptor, "wb") as target:
             digest, size = _copy(path, target.fileno())
             os.fsync(target.fileno())
-        landed = landing_folder / digest[:2] / digest
+        landed = landed_path(landing_folder, digest)
         landed.parent.mkdir(exist_ok=True)
         if not landed.exists() or landed.stat().st_size != size:
             beside.chmod(_READ_ONLY_TO_ALL_BUT_US)

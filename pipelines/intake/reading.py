@@ -1,26 +1,24 @@
-"""From extracts to rows: find, land and read everything of one batch."""
+"""From landed extracts to rows: everything of one batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pipelines.catalogue.categories import Category
-from pipelines.catalogue.feeds import Feed, Format
+from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.formats import Format
 from pipelines.engine.duck import Session
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import ExtractError
 from pipelines.intake.content_kind import Kind, content_kind, extension_fits
 from pipelines.intake.csv_reader import read_csv
-from pipelines.intake.folder import find_extracts
 from pipelines.intake.header_search import known_headers
 from pipelines.intake.landing import LandedExtract, land
 from pipelines.intake.rejects import RejectLog
 from pipelines.intake.workbook_reader import read_workbook
-from pipelines.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,6 @@ class IntakeResult:
     rows_decoded: int
     lines_undecoded: int
     rejects_path: Path
-
-
-def intake(
-    session: Session, settings: Settings, feed: Feed, category: Category, business_date: date, run_dir: Path
-) -> IntakeResult:
-    """Find, land and read the extracts of one batch into ``run_dir`` (``rows/NNN.parquet``, ``rejects.parquet``).
-
-    Raises :class:`ExtractError` for what the department has to mend, :class:`StorageError` for what we have to.
-    """
-    found = find_extracts(settings, feed, business_date)
-    landed = [land(path, settings.landing) for path in found]
-    return read_landed(session, landed, feed, category, run_dir)
 
 
 def inspect_file(

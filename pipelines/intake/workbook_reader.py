@@ -9,7 +9,7 @@ from typing import Any
 
 import python_calamine as calamine
 
-from pipelines.catalogue.feeds import Format
+from pipelines.catalogue.formats import Format
 from pipelines.errors import ExtractError
 from pipelines.intake.csv_head import unknown_header
 from pipelines.intake.header_search import SEARCH_ROWS, Header, KnownHeaders, find_header

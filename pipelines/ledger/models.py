@@ -44,9 +44,10 @@ class Run(Base):
     """One attempt at a batch.
 
     ``state``: ``running`` → ``published``, ``unchanged`` (same bytes and same rules as the published run: a
-    recorded no-op), ``failed`` or ``abandoned`` (replaced by a newer attempt after a crash). ``swept`` says
+    recorded no-op), ``failed``, ``held`` or ``abandoned`` (replaced by a newer attempt after a crash). ``swept`` says
     that nothing of an unpublished run is left in the record store. ``fingerprint`` hashes what decides the
-    result: extract hashes, feed, schema, rules.
+    result: extract hashes, feed, schema, rules. ``held`` is a run that waits for somebody: its extract is not what
+    the feed describes. ``settled_at``: when the source was told what was taken; empty while that is still owed.
     """
 
     __tablename__ = "run"
@@ -78,6 +79,7 @@ class Run(Base):
     late: Mapped[int] = mapped_column(default=0)
     repairs: Mapped[int] = mapped_column(default=0)
     earliest_deadline: Mapped[date | None] = mapped_column(Date)
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime)
     problem: Mapped[str | None] = mapped_column(Text)
     manifest: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
@@ -244,6 +246,25 @@ class Tombstone(Base):
     record_key: Mapped[str] = mapped_column(Hash)
     reason: Mapped[str] = mapped_column(String(200))
     since: Mapped[date] = mapped_column(Date)
+
+
+class WithdrawalSighting(Base):
+    """A batch after which a record of the feed should no longer exist.
+
+    ``reason``: ``absent`` from a full dump, or ``revoked`` by the row itself. Whether the withdrawal is believed
+    follows from the sightings of successive batches; nothing else is stored about it.
+    """
+
+    __tablename__ = "withdrawal_sighting"
+    __table_args__ = (UniqueConstraint("feed", "business_date", "record_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    feed: Mapped[str] = mapped_column(String(100), index=True)
+    category: Mapped[str] = mapped_column(String(60))
+    business_date: Mapped[date] = mapped_column(Date)
+    record_key: Mapped[str] = mapped_column(Hash, index=True)
+    run: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
+    reason: Mapped[str] = mapped_column(String(20))
 
 
 class Heartbeat(Base):

@@ -90,6 +90,7 @@ class PartQueries:
         cells = self.cells
         columns = [f"CAST({self.part.row_offset} + file_row_number AS BIGINT) AS row_no"]
         columns.append(f"CAST({self.part.line_expression} AS BIGINT) AS line")
+        columns.append(f"{self.part.sheet_expression} AS sheet")
         columns += [f"nullif({identifier(cell.source.column or '')}, '') AS {cell.value}" for cell in cells]
         columns += [f"nullif(trimmed({identifier(column)}), '') AS {name}" for column, name in self.extra.items()]
         query = f"SELECT {', '.join(columns)} FROM {self.part.source}"
@@ -140,7 +141,7 @@ class PartQueries:
         columns = [
             "row_no",
             f"{literal(self.part.extract)} AS extract",
-            f"{literal(self.part.sheet)} AS sheet",
+            "sheet",
             "line",
             *(f"{value} AS {identifier(code)}" for code, value in values.items()),
             f"{self._exclusion(values)} AS excluded_reason",

@@ -96,7 +96,7 @@ def resume(context: Context, run: str) -> Run:
     with context.ledger.write() as session:
         found = session.get_one(Run, run)
         newest = session.scalar(select(func.max(Run.attempt)).where(Run.batch_id == found.batch_id))
-        if found.state == "failed" and found.attempt == newest and not found.swept:
+        if found.state in {"failed", "held"} and found.attempt == newest and not found.swept:
             found.state, found.problem, found.finished_at = "running", None, None
         require_running(found)
     return found
@@ -111,12 +111,21 @@ def require_running(run: Run) -> None:
         )
 
 
+def mark_held(context: Context, run: str, problem: str) -> None:
+    """Record why a run waits for somebody; only a run that was still running."""
+    _end(context, run, "held", problem)
+
+
 def mark_failed(context: Context, run: str, problem: str) -> None:
     """Record why a run ended; only a run that was still running."""
+    _end(context, run, "failed", problem)
+
+
+def _end(context: Context, run: str, state: str, problem: str) -> None:
     with context.ledger.write() as session:
         found = session.get_one(Run, run)
         if found.state == "running":
-            found.state, found.problem, found.finished_at = "failed", problem, now()
+            found.state, found.problem, found.finished_at = state, problem, now()
 
 
 def published_run(session: LedgerSession, feed: str, business_date: date) -> Run | None:

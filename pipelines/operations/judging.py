@@ -18,7 +18,7 @@ from pipelines.dedupe.keys import add_keys
 from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
-from pipelines.errors import GuijiError, RunConflictError
+from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
 from pipelines.ledger import models
 from pipelines.ledger.models import Run, Tombstone
 from pipelines.normalize.standardise import StandardResult, standardise
@@ -27,6 +27,7 @@ from pipelines.operations.attempts import (
     last_published,
     load_run,
     mark_failed,
+    mark_held,
     resume,
     run_folder,
 )
@@ -91,6 +92,9 @@ def judge_batch(context: Context, run_id: str) -> str:
         run = resume(context, run_id)
         try:
             _judge(context, run)
+        except BatchHeldError as error:
+            mark_held(context, run_id, str(error))
+            raise
         except GuijiError as error:
             mark_failed(context, run_id, str(error))
             raise

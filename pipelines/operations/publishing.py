@@ -11,6 +11,7 @@ from pipelines.operations.attempts import feed_lock, last_published, load_run, m
 from pipelines.operations.context import Context
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.outbox import fill_outbox
+from pipelines.operations.settling import settle_quietly
 from pipelines.quality import conservation
 
 
@@ -33,6 +34,7 @@ def publish_batch(context: Context, run_id: str) -> str:
         except GuijiError as error:
             mark_failed(context, run_id, str(error))
             raise
+        settle_quietly(context, context.catalogue.feed(run.feed))
     return run_id
 
 

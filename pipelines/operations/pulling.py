@@ -4,44 +4,97 @@ from __future__ import annotations
 
 import shutil
 from datetime import date
+from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from pipelines.catalogue.feeds import Feed
-from pipelines.errors import GuijiError
-from pipelines.intake.folder import find_extracts
-from pipelines.intake.landing import LandedExtract, land
+from pipelines.errors import BatchHeldError, GuijiError
+from pipelines.intake.connectors import connector_of
+from pipelines.intake.connectors.contract import Pull, PullRequest
+from pipelines.intake.landing import LandedExtract, landed_path
 from pipelines.intake.reading import IntakeResult, read_landed
+from pipelines.intake.totals import check_totals
 from pipelines.ledger.database import now
-from pipelines.ledger.models import Extract, Run
-from pipelines.operations.attempts import begin_run, feed_lock, mark_failed, published_run, run_folder
+from pipelines.ledger.models import Batch, Extract, Run
+from pipelines.operations.attempts import begin_run, feed_lock, mark_failed, mark_held, published_run, run_folder
 from pipelines.operations.context import Context
 from pipelines.operations.fingerprint import fingerprint
+from pipelines.operations.settling import settle_what_is_owed
 
 
 def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
     """Open a new run of a batch, land its extracts and decode their rows; returns the run.
 
     When the batch was published from the same bytes under the same rules, the run ends here as ``unchanged``.
-    A problem marks the run failed and is raised again; other feeds are not touched.
+    A problem marks the run failed, or held when somebody has to look, and is raised again; other feeds are not
+    touched.
     """
     feed = context.catalogue.feed(feed_code)
     with feed_lock(context, feed_code):
         run = begin_run(context, feed, business_date)
         try:
-            landed = [
-                land(path, context.settings.landing) for path in find_extracts(context.settings, feed, business_date)
-            ]
-            mark = fingerprint(context, feed, (extract.sha256 for extract in landed))
-            if not _is_unchanged(context, run, mark):
-                _read(context, feed, run, landed, mark)
+            settle_what_is_owed(context, feed)
+            pulled = connector_of(feed).pull(_request(context, feed, business_date))
+            mark = fingerprint(context, feed, (extract.sha256 for extract in pulled.extracts))
+            if not _is_unchanged(context, run, mark, pulled):
+                _read(context, feed, run, pulled, mark)
+        except BatchHeldError as error:
+            mark_held(context, run.id, str(error))
+            raise
         except GuijiError as error:
             mark_failed(context, run.id, str(error))
             raise
     return run.id
 
 
-def _is_unchanged(context: Context, run: Run, mark: str) -> bool:
+def _request(context: Context, feed: Feed, business_date: date) -> PullRequest:
+    workspace = context.settings.scratch / "sources" / feed.feed
+    workspace.mkdir(parents=True, exist_ok=True)
+    return PullRequest(
+        settings=context.settings,
+        feed=feed,
+        business_date=business_date,
+        workspace=workspace,
+        watermark=_watermark(context, feed, business_date),
+        earlier=_earlier(context, feed, business_date),
+    )
+
+
+def _earlier(context: Context, feed: Feed, business_date: date) -> tuple[LandedExtract, ...]:
+    """What the published run of this batch was made of, as far as the landing still has it."""
+    with context.ledger.read() as session:
+        published = published_run(session, feed.feed, business_date)
+        if published is None:
+            return ()
+        query = select(Extract).where(Extract.run == published.id).order_by(Extract.position)
+        found = [(extract.sha256, extract.name, extract.bytes) for extract in session.scalars(query)]
+    landed = (LandedExtract(sha, name, landed_path(context.settings.landing, sha), size) for sha, name, size in found)
+    return tuple(extract for extract in landed if extract.path.exists())
+
+
+def _watermark(context: Context, feed: Feed, business_date: date) -> str | None:
+    """Where the last published batch before this one ended; repeating a batch starts where it started before."""
+    query = (
+        select(Run.manifest)
+        .join(Batch, Batch.run == Run.id)
+        .where(Batch.feed == feed.feed, Batch.business_date < business_date)
+        .order_by(Batch.business_date.desc())
+        .limit(1)
+    )
+    with context.ledger.read() as session:
+        manifest = session.scalar(query)
+    found: str | None = (manifest or {}).get("source", {}).get("watermark")
+    return found
+
+
+def _source(pulled: Pull) -> dict[str, Any]:
+    """What the manifest of a run keeps about its source."""
+    receipt = None if pulled.receipt is None else dict(pulled.receipt)
+    return {**pulled.facts, "pulled_at": now().isoformat(), "watermark": pulled.watermark, "receipt": receipt}
+
+
+def _is_unchanged(context: Context, run: Run, mark: str, pulled: Pull) -> bool:
     """Record a no-op when the published run of this batch came from the same bytes under the same rules."""
     with context.ledger.write() as session:
         published = published_run(session, run.feed, run.business_date)
@@ -50,23 +103,29 @@ def _is_unchanged(context: Context, run: Run, mark: str) -> bool:
         found = session.get_one(Run, run.id)
         found.state, found.stage, found.swept = "unchanged", "pulled", True
         found.fingerprint, found.finished_at = mark, now()
+        found.manifest = {"source": _source(pulled)}
+        found.settled_at = None if pulled.receipt is not None else now()
     return True
 
 
-def _read(context: Context, feed: Feed, run: Run, landed: list[LandedExtract], mark: str) -> None:
+def _read(context: Context, feed: Feed, run: Run, pulled: Pull, mark: str) -> None:
     folder = run_folder(context, run.id)
     shutil.rmtree(folder, ignore_errors=True)
     with context.session() as session:
-        result = read_landed(session, landed, feed, context.catalogue.category_of(feed), folder)
-    _record(context, run, result, mark)
+        result = read_landed(session, list(pulled.extracts), feed, context.catalogue.category_of(feed), folder)
+        totals = check_totals(session, result, pulled.declared)
+    _record(context, run, result, mark, {**_source(pulled), "totals": totals})
 
 
-def _record(context: Context, run: Run, result: IntakeResult, mark: str) -> None:
+def _record(context: Context, run: Run, result: IntakeResult, mark: str, source: dict[str, Any]) -> None:
     with context.ledger.write() as session:
         found = session.get_one(Run, run.id)
         found.stage, found.fingerprint = "pulled", mark
         found.rows_decoded, found.lines_undecoded = result.rows_decoded, result.lines_undecoded
-        found.manifest = {"parts": [part.as_json() for part in result.parts]}
+        found.manifest = {"parts": [part.as_json() for part in result.parts], "source": source}
+        found.settled_at = None if source["receipt"] is not None else now()
+        if not result.extracts:
+            return
         session.execute(
             insert(Extract),
             [

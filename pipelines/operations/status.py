@@ -30,7 +30,7 @@ def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
                         f"no run for {business_date}; start it with 'guiji run --feed {feed} --date {business_date}'",
                     )
                 )
-            elif run.state == "failed":
+            elif run.state in {"failed", "held"}:
                 problems.append((feed, run.problem or "failed without a message"))
             elif run.state in {"running", "abandoned"}:
                 problems.append((feed, f"run {run.id} ended while {run.stage}; run the batch again"))

@@ -12,7 +12,9 @@ import pytest
 
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.catalogue.categories import Category
-from pipelines.catalogue.feeds import Feed, Format, Source
+from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.formats import Format
+from pipelines.catalogue.sources import FolderSource
 from pipelines.engine.duck import Session, session
 from pipelines.engine.rows import LINE_COLUMN, RowsPart, lines_beside
 from pipelines.intake.csv_reader import CsvRows, read_csv
@@ -39,7 +41,7 @@ def feed() -> Callable[..., Feed]:
     """A penalty feed; keyword arguments replace its parts."""
 
     def make(**parts: Any) -> Feed:
-        given = {"source": Source(path="dept/{date}", pattern="*"), **parts}
+        given = {"source": FolderSource(path="dept/{date}", pattern="*"), **parts}
         return Feed(feed="dept_penalty", name_zh="x", category="administrative_penalty", edition=2018, **given)
 
     return make

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ReadCsv
+from tests.intake.conftest import ReadCsv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.catalogue.feeds import Format
+from pipelines.catalogue.formats import Format
 from pipelines.errors import ExtractError, StorageError
 from pipelines.intake.csv_scanner import MAX_LINE_BYTES, MAX_RECORD_LINES
 

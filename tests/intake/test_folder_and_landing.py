@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.catalogue.feeds import Feed, Source
+from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.sources import FolderSource
 from pipelines.errors import ExtractError, StorageError
-from pipelines.intake.folder import find_extracts
+from pipelines.intake.connectors.folder import find_extracts
 from pipelines.intake.landing import land
 from pipelines.settings import Settings
 
 DAY = date(2026, 11, 20)
+ANY = FolderSource(path="dept/{date}")
 MakeFeed = Callable[..., Feed]
 
 
@@ -31,15 +33,15 @@ def test_files_of_the_day_are_found_in_order_without_leftovers(inbox: Settings, 
     folder = inbox.inbox / "dept" / "2026-11-20"
     for name in ("b_20261120.csv", "a_20261120.csv", "a_20261119.csv", "~$a_20261120.csv", "c_20261120.csv.part"):
         (folder / name).write_text("x")
-    found = find_extracts(inbox, feed(source=Source(path="dept/{date}", pattern="*_{day}*")), DAY)
+    found = find_extracts(inbox, feed(), FolderSource(path="dept/{date}", pattern="*_{day}*"), DAY)
     assert [path.name for path in found] == ["a_20261120.csv", "b_20261120.csv"]
 
 
 def test_nothing_found_names_folder_and_pattern(inbox: Settings, feed: MakeFeed) -> None:
     with pytest.raises(ExtractError, match=r"2026-11-20.*dept_penalty.*no file matches \*\.csv.*ask the department"):
-        find_extracts(inbox, feed(source=Source(path="dept/{date}", pattern="*.csv")), DAY)
+        find_extracts(inbox, feed(), FolderSource(path="dept/{date}", pattern="*.csv"), DAY)
     with pytest.raises(ExtractError, match="no such folder for 2026-11-21"):
-        find_extracts(inbox, feed(), date(2026, 11, 21))
+        find_extracts(inbox, feed(), ANY, date(2026, 11, 21))
 
 
 def test_links_out_of_the_inbox_and_too_large_files_are_refused(
@@ -50,11 +52,11 @@ def test_links_out_of_the_inbox_and_too_large_files_are_refused(
     link = inbox.inbox / "dept" / "2026-11-20" / "a.csv"
     link.symlink_to(secret)
     with pytest.raises(ExtractError, match="leads out of the inbox"):
-        find_extracts(inbox, feed(), DAY)
+        find_extracts(inbox, feed(), ANY, DAY)
     link.unlink()
     link.write_bytes(b"x" * 11)
     with pytest.raises(ExtractError, match="11 bytes, the feed allows 10"):
-        find_extracts(inbox, feed(source=Source(path="dept/{date}", max_bytes=10)), DAY)
+        find_extracts(inbox, feed(), FolderSource(path="dept/{date}", max_bytes=10), DAY)
 
 
 def test_bytes_land_under_their_hash_once(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipelines.catalogue.categories import Category
-from pipelines.catalogue.feeds import Column, Exclusion, Feed, Format
+from pipelines.catalogue.feeds import Exclusion, Feed
+from pipelines.catalogue.formats import Format
+from pipelines.catalogue.mappings import Column
 from pipelines.intake.header_search import KnownHeaders, find_header, known_headers, unique_names
 
 KNOWN = KnownHeaders(frozenset({"名称", "代码一", "代码二", "处罚决定日期", "许可决定日期"}), 0, ())

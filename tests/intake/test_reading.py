@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import part_rows
+from tests.intake.conftest import part_rows
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
 from pipelines.engine.duck import Session
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import ExtractError
-from pipelines.intake.reading import inspect_file, intake
+from pipelines.intake.connectors.contract import PullRequest
+from pipelines.intake.connectors.folder import pull
+from pipelines.intake.reading import inspect_file, read_landed
 from pipelines.settings import Settings
 
 DAY = date(2026, 11, 20)
@@ -32,7 +34,8 @@ def test_a_batch_of_several_extracts(
     (folder / "1.csv").write_text(HEAD + "甲,1号,警告\n乙,2号\n丙,3号,罚款\n", encoding="gb18030")
     (folder / "2.txt").write_text(HEAD + "丁,4号,警告\n", encoding="utf-8")
     (folder / "3.csv").write_text(HEAD + "丁,4号,警告\n", encoding="utf-8")
-    result = intake(duck, settings, feed(), category, DAY, tmp_path / "run")
+    found = pull(PullRequest(settings, feed(), DAY, tmp_path / "workspace"))
+    result = read_landed(duck, found.extracts, feed(), category, tmp_path / "run")
     assert (result.rows_decoded, result.lines_undecoded) == (3, 1)
     assert [(part.row_offset, part.row_count) for part in result.parts] == [(0, 2), (2, 1)]
     assert [part.path.name for part in result.parts] == ["000.parquet", "001.parquet"]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from conftest import Rows, part_rows
+from tests.intake.conftest import Rows, part_rows
 from xlsxwriter.worksheet import Worksheet
 
 from pipelines.catalogue.categories import Category
-from pipelines.catalogue.feeds import Feed, Format
+from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.formats import Format
 from pipelines.engine.duck import Session
 from pipelines.errors import ExtractError
 from pipelines.intake.reading import IntakeResult, inspect_file

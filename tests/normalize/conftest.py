@@ -43,7 +43,7 @@ def catalogue() -> Catalogue:
 
 def make_feed(category: str = "administrative_penalty", **said: Any) -> Feed:
     fixed = {"feed": "a_b", "name_zh": "测试", "category": category, "edition": 2018}
-    return Feed.model_validate({**fixed, "source": {"path": "a_b"}, **said})
+    return Feed.model_validate({**fixed, "source": {"kind": "folder", "path": "a_b"}, **said})
 
 
 @pytest.fixture

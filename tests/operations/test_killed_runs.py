@@ -20,7 +20,7 @@ from tests.operations.conftest import FRIDAY
 KILLS = 10
 SEED = 20261120
 COMMITS = (
-    "pipelines.operations.pulling:land",
+    "pipelines.intake.connectors.folder:land",
     "pipelines.operations.pulling:_record",
     "pipelines.records.store:RecordStore.write",
     "pipelines.operations.judging:judge_batch",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.catalogue.catalogue import load_catalogue
-from pipelines.catalogue.feeds import Column
+from pipelines.catalogue.mappings import Column
 from pipelines.operations.trace import restricted_columns
 from pipelines.settings import Settings
 

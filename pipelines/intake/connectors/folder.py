@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.sources import FolderSource
 from pipelines.errors import ExtractError
+from pipelines.intake.connectors.contract import Pull, PullRequest
+from pipelines.intake.landing import land
 from pipelines.settings import Settings
 
 # What editors, file managers and unfinished uploads leave beside the real files.
@@ -14,15 +19,29 @@ _NEVER_EXTRACTS = ("~$", ".", "Thumbs.db")
 _UNFINISHED = (".tmp", ".part", ".crdownload", ".filepart")
 
 
-def find_extracts(settings: Settings, feed: Feed, business_date: date) -> list[Path]:
+def pull(request: PullRequest) -> Pull:
+    """Land the files that ``feed.source`` describes for the business date."""
+    source = request.feed.source
+    if not isinstance(source, FolderSource):
+        raise TypeError(f"{request.feed.feed} is no folder feed")
+    found = find_extracts(request.settings, request.feed, source, request.business_date)
+    landed = tuple(land(path, request.settings.landing) for path in found)
+    return Pull(landed, facts={"source": "folder", "folder": source.path, "files": len(landed)})
+
+
+def settle(settings: Settings, feed: Feed, receipt: Mapping[str, Any]) -> None:
+    """Nothing is owed to a folder that is left as it is."""
+
+
+def find_extracts(settings: Settings, feed: Feed, source: FolderSource, business_date: date) -> list[Path]:
     """The files that ``feed.source`` describes for one business date, sorted by name.
 
     Raises :class:`ExtractError` when there is none, when one leaves the inbox through a symbolic link and
     when one is larger than ``source.max_bytes``.
     """
     inbox = settings.inbox.resolve()
-    folder = inbox / _dated(feed.source.path, business_date)
-    pattern = _dated(feed.source.pattern, business_date)
+    folder = inbox / _dated(source.path, business_date)
+    pattern = _dated(source.pattern, business_date)
     if not folder.is_dir():
         raise ExtractError(
             f"feed {feed.feed}: there is no such folder for {business_date.isoformat()}",
@@ -37,7 +56,7 @@ def find_extracts(settings: Settings, feed: Feed, business_date: date) -> list[P
             file=folder,
         )
     for path in found:
-        _check(path, inbox, feed.source.max_bytes)
+        _check(path, inbox, source.max_bytes)
     return found
 
 
