@@ -12,13 +12,14 @@ DATE ?= 2026-11-20
 ROWS ?= 1000000
 WORKERS ?= 2
 PORT ?= 8080
+FUZZ_SECONDS ?= 600
 
 # Nothing that runs here asks the network for anything.
 export GUIJI_HOME ?= $(CURDIR)/var
 export GX_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run up test check bench clean
+.PHONY: help install run up test check bench fuzz clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +52,9 @@ test: check ## check, then all tests
 
 bench: $(STAMP) ## the benchmark table (ROWS=1000000)
 	$(BIN)/python -m benchmarks --rows $(ROWS)
+
+fuzz: $(STAMP) ## read files changed at random (FUZZ_SECONDS=600)
+	GUIJI_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/bad_inputs/test_fuzz.py
 
 clean: ## remove everything that was produced, and the environment
 	rm -rf var $(VENV) $(STAMP) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

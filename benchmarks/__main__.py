@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.penalty_rows import write_penalty_rows
 
-MEASUREMENTS = ("floor", "guiji", "pandas")
+MEASUREMENTS = ("floor", "guiji", "pandas", "workbooks", "database")
 
 
 def measure(name: str, csv: Path, folder: Path) -> dict[str, float]:
@@ -67,6 +67,15 @@ def main() -> None:
     if {"pandas", "guiji"} <= set(results):
         ratio = results["pandas"]["total"] / results["guiji"]["total"]
         console.print(f"guiji is {ratio:.1f} × faster than the pandas way (aim: at least 10)", highlight=False)
+    for server in ("postgresql", "mariadb"):
+        parts = results.get("database", {})
+        if f"{server} feed" in parts:
+            share = parts[f"{server} bare cursor"] / parts[f"{server} feed"]
+            aim = "of the rows a second of a bare cursor loop (aim: at least 60 %)"
+            console.print(f"a database feed on {server} has {share:.0%} {aim}", highlight=False)
+    if "workbooks" in results:
+        ratio = results["workbooks"]["workbook to rows"] / results["workbooks"]["python-calamine alone"]
+        console.print(f"a workbook takes {ratio:.2f} × python-calamine alone (aim: at most 2)", highlight=False)
 
 
 if __name__ == "__main__":

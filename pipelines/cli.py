@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines.errors import DeliveryError, GuijiError
+from pipelines import cli_feeds
+from pipelines.cli_console import err, out
+from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
 
 if TYPE_CHECKING:
     from pipelines.operations.context import Context
@@ -35,9 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# A pipe or a log has no width of its own; tables need some.
-out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
-err = Console(stderr=True)
+app.add_typer(cli_feeds.app, name="feeds")
 
 Day = Annotated[
     datetime | None,
@@ -120,7 +119,10 @@ def run(
     out.print(f"Data Docs: {docs}", soft_wrap=True)
     failed = [result for result in results if result.problem is not None]
     for result in failed:
-        err.print(f"[red]{result.feed} failed:[/red] {result.problem}", markup=True, highlight=False)
+        became = "is held" if isinstance(result.problem, BatchHeldError) else "failed"
+        err.print(
+            f"{result.feed} {became}: {result.problem}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
     if undelivered is not None:
         err.print(f"delivery: {undelivered}", style="red", markup=False, highlight=False, soft_wrap=True)
     if failed:
@@ -272,6 +274,31 @@ def trace(
             )
         for category, key in found:
             out.print(trace_tree(tracing.trace(context, session, category, key)))
+
+
+@app.command()
+def withdrawals(day: Day = None, feeds: Feeds = None) -> None:
+    """List records that should no longer exist: absent from full dumps, or revoked by their department."""
+    from rich.table import Table
+
+    from pipelines.operations.context import open_context
+    from pipelines.operations.withdrawals import withdrawals_of
+
+    found = withdrawals_of(open_context(), business_date(day), feeds or ())
+    table = Table(title="Withdrawals proposed; nothing is withdrawn by this list (拟撤回记录)")
+    for name in ("feed", "document number", "reason", "first seen", "sightings", "believed", "record"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        table.add_row(
+            one.feed,
+            one.document_number or "—",
+            one.reason,
+            one.first_seen.isoformat(),
+            f"{one.sightings} of {one.needed}",
+            "yes" if one.believed else "not yet",
+            one.record_key[:12],
+        )
+    out.print(table if found else "No withdrawals are proposed.")
 
 
 @app.command()

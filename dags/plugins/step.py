@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from airflow.sdk import Connection, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
-from pipelines.errors import CatalogueError, ConservationError, ExtractError, GuijiError
+from pipelines.errors import BatchHeldError, CatalogueError, ConservationError, ExtractError, GuijiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # What the same input will bring about again, however often it is tried.
-BEYOND_RETRY = (CatalogueError, ExtractError, ConservationError)
+BEYOND_RETRY = (CatalogueError, ExtractError, BatchHeldError, ConservationError)
 
 # Retried after half a minute, two minutes and eight minutes.
 DEFAULTS: dict[str, Any] = {

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from pipelines.catalogue.categories import Category, load_category
 from pipelines.catalogue.code_lists import CodeList, load_code_list
+from pipelines.catalogue.edition_loading import load_edition
 from pipelines.catalogue.endpoints import Endpoint
+from pipelines.catalogue.feed_loading import load_feed
 from pipelines.catalogue.feeds import (
     Department,
     Feed,
     feed_code,
+    feed_document,
     feed_documents,
     load_department,
-    load_feed,
 )
 from pipelines.catalogue.yaml_source import parse, read
 from pipelines.errors import CatalogueError
@@ -83,6 +85,12 @@ def _load(schemas: Path) -> Catalogue:
     for path in sorted((schemas / "categories").glob("*.yaml")):
         category = load_category(read(path), set(code_lists))
         categories[category.category] = category
+    for path in sorted((schemas / "editions").glob("*.yaml")):
+        document = read(path)
+        edition = load_edition(document, categories, code_lists)
+        category = categories[edition.category]
+        editions = {**category.editions, edition.edition: edition}
+        categories[edition.category] = category.model_copy(update={"editions": editions})
     endpoints = {}
     for path in sorted((schemas / "endpoints").glob("*.yaml")):
         document = read(path)
@@ -102,7 +110,7 @@ def _load(schemas: Path) -> Catalogue:
     broken: dict[str, CatalogueError] = {}
     for path in feed_documents(settings):
         try:
-            document = read(path)
+            document = feed_document(settings, path)
             if path.parent.name not in departments:
                 raise document.error(
                     f"the folder {path.parent.name} has no department.yaml", remedy="describe the department there"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field as Value
+
+from pipelines.catalogue.editions import Edition
 from pipelines.catalogue.headers import normalise_header
 from pipelines.catalogue.yaml_source import Document, Strict, parse
 
@@ -62,6 +65,7 @@ class Roles(Strict):
     authority_code: str
     source_unit: str
     source_unit_code: str
+    status: str | None = None
 
 
 class Template(Strict):
@@ -74,7 +78,11 @@ class Template(Strict):
 
 
 class Category(Strict):
-    """A kind of record with its own schema, in one edition of the standard."""
+    """A kind of record with its own schema, in one edition of the standard.
+
+    ``editions`` are the older ones that feeds may declare. ``numbered_codes``: which word stands in brackets behind
+    行政相对人代码_N in this edition.
+    """
 
     category: str
     name_zh: str
@@ -85,6 +93,8 @@ class Category(Strict):
     roles: Roles
     fields: tuple[Field, ...]
     templates: tuple[Template, ...] = ()
+    numbered_codes: dict[str, str] = Value(default_factory=dict)
+    editions: dict[int, Edition] = Value(default_factory=dict)
 
     def field(self, code: str) -> Field:
         """The field with this code; ``KeyError`` when there is none."""
@@ -98,17 +108,27 @@ class Category(Strict):
         return tuple(field.code for field in self.fields)
 
     def headers(self) -> dict[str, str]:
-        """Every known header, normalised → field code."""
+        """Every known header of this edition, normalised → field code."""
         known: dict[str, str] = {}
         for field in self.fields:
             for header in (field.code, field.name_zh, *field.aliases):
                 known.setdefault(normalise_header(header), field.code)
         return known
 
+    def all_headers(self) -> frozenset[str]:
+        """Every header that any edition knows, normalised."""
+        return frozenset(self.headers()).union(*(edition.headers() for edition in self.editions.values()))
+
 
 def load_category(document: Document, code_lists: set[str]) -> Category:
     """Parse and check one category against the known code lists."""
     loaded = parse(document, Category)
+    if loaded.category != document.path.stem:
+        raise document.error(
+            f"the category {loaded.category} lies in {document.path.name}",
+            remedy="give both the same name",
+            at=("category",),
+        )
     codes = loaded.field_codes
     known: dict[str, str] = {}
     for index, field in enumerate(loaded.fields):

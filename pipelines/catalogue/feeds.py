@@ -8,24 +8,27 @@ from typing import Any, Literal
 
 from pydantic import Field as Value
 
-from pipelines.catalogue.categories import Category
 from pipelines.catalogue.formats import Format
 from pipelines.catalogue.mappings import Column
 from pipelines.catalogue.sources import Source
+from pipelines.catalogue.yaml_layers import Layer, LayeredDocument, lay
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 from pipelines.errors import CatalogueError
 from pipelines.settings import Settings
 
 DEFAULT_SCHEDULE = "0 1 * * *"
+# What only a feed's own file says about it.
+OWN_KEYS = frozenset({"feed", "name_zh", "category", "department", "extracts"})
 
 
 class Department(Strict):
-    """Who produces records. ``contact`` is an office, not a person."""
+    """Who produces records. ``contact`` is an office, not a person; ``feeds`` are settings of all its feeds."""
 
     department: str = Value(pattern=r"^[a-z][a-z0-9_]*$")
     name_zh: str
     uscc: str
     contact: str | None = None
+    feeds: dict[str, Any] = Value(default_factory=dict)
 
 
 class Exclusion(Strict):
@@ -41,7 +44,8 @@ class Withdrawals(Strict):
     """When a record that a full dump no longer holds is believed to be withdrawn.
 
     After ``sightings`` dumps in a row without it, and only while a dump lacks at most ``max_share`` of the records that
-    the feed has: a larger gap is a broken dump.
+    the feed has (rounded up to whole records, those already believed to be withdrawn left aside): a larger gap is a
+    broken dump.
     """
 
     sightings: int = Value(default=2, ge=2)
@@ -51,8 +55,8 @@ class Withdrawals(Strict):
 class Volume(Strict):
     """How many rows a batch may have, compared with the median of the feed's last ``batches`` published ones.
 
-    Fewer than median ÷ ``factor`` or more than median × ``factor`` are out of range; batches of fewer than
-    ``ignore_below`` rows are not compared.
+    Fewer than median ÷ ``factor`` or more than median × ``factor`` are out of range; nothing is compared while neither
+    the batch nor the median has ``ignore_below`` rows. Batches without rows do not count for the median.
     """
 
     factor: float = Value(default=3.0, gt=1)
@@ -69,6 +73,13 @@ class ExtractSettings(Strict):
     values: dict[str, dict[str, str]] = Value(default_factory=dict)
     edition: int | None = None
 
+    def holds_for(self, name: str) -> bool:
+        """Whether an extract is one of these.
+
+        An entry of an archive is called ``archive.zip/entry.csv``; what matches the archive or the entry holds for it.
+        """
+        return any(fnmatchcase(called, self.match) for called in {name, *name.split("/", 1)})
+
 
 class Feed(Strict):
     """One department × one category × one source: what is scheduled, fails and is backfilled.
@@ -76,6 +87,8 @@ class Feed(Strict):
     ``columns`` overrides the category's header aliases, ``values`` its code lists (field → source value →
     standard value). ``priority``: when two feeds report one decision, the lower number survives.
     ``conflict`` says what happens to rows of one batch that state different things about one decision.
+    ``undeclared_status``: a status that neither its code list nor ``values`` knows holds the batch, or quarantines its
+    rows where the feed says so.
     ``dump``: ``full`` extracts hold everything the department has, so that what is absent may be withdrawn; an
     ``increment`` says nothing about what it does not hold. ``extracts`` is the most specific layer.
     """
@@ -94,6 +107,7 @@ class Feed(Strict):
     exclude: tuple[Exclusion, ...] = ()
     source_timestamp: str | None = None
     conflict: Literal["latest_timestamp", "last_row", "steward"] = "steward"
+    undeclared_status: Literal["hold", "quarantine"] = "hold"
     dump: Literal["increment", "full"] = "increment"
     withdrawals: Withdrawals = Withdrawals()
     volume: Volume = Volume()
@@ -109,25 +123,43 @@ class Feed(Strict):
         """The feed as it holds for the extract with this name: its ``extracts`` laid over the rest, in order."""
         found = self
         for own in self.extracts:
-            if fnmatchcase(name, own.match):
-                found = found.model_copy(
-                    update={
-                        "format": Format.model_validate({**found.format.model_dump(), **own.format}),
-                        "columns": {**found.columns, **own.columns},
-                        "values": {
-                            **found.values,
-                            **{field: {**found.values.get(field, {}), **map_} for field, map_ in own.values.items()},
-                        },
-                        "edition": own.edition or found.edition,
-                    }
-                )
+            if own.holds_for(name):
+                found = found.laid(own)
         return found
+
+    def laid(self, own: ExtractSettings) -> Feed:
+        """The feed with the settings of some extracts laid over it."""
+        return self.model_copy(
+            update={
+                "format": Format.model_validate({**self.format.model_dump(), **own.format}),
+                "columns": {**self.columns, **own.columns},
+                "values": {
+                    **self.values,
+                    **{field: {**self.values.get(field, {}), **map_} for field, map_ in own.values.items()},
+                },
+                "edition": own.edition or self.edition,
+            }
+        )
 
 
 def feed_documents(settings: Settings) -> list[Path]:
     """All feed files, sorted; a department's own file is not one of them."""
     folder = settings.schemas / "departments"
     return sorted(path for path in folder.glob("*/*.yaml") if path.name != "department.yaml")
+
+
+def feed_document(settings: Settings, path: Path) -> LayeredDocument:
+    """A feed's file laid over what its department and ``schemas/defaults.yaml`` say about all feeds."""
+    layers = []
+    defaults = settings.schemas / "defaults.yaml"
+    if defaults.is_file():
+        layers.append(Layer("defaults", read(defaults)))
+    department = path.parent / "department.yaml"
+    if department.is_file():
+        layers.append(Layer("department", read(department), "feeds"))
+    for layer in layers:
+        check_shared_keys(layer)
+    return lay([*layers, Layer("feed", read(path))])
 
 
 def feed_schedules(settings: Settings) -> dict[str, str]:
@@ -138,7 +170,7 @@ def feed_schedules(settings: Settings) -> dict[str, str]:
     schedules: dict[str, str] = {}
     for path in feed_documents(settings):
         try:
-            schedules[feed_code(path)] = parse(read(path), Feed).schedule
+            schedules[feed_code(path)] = parse(feed_document(settings, path), Feed).schedule
         except CatalogueError:
             schedules[feed_code(path)] = DEFAULT_SCHEDULE
     return schedules
@@ -157,61 +189,24 @@ def load_department(document: Document) -> Department:
             remedy="give both the same name",
             at=("department",),
         )
+    check_shared_keys(Layer("department", document, "feeds"))
     return loaded
 
 
-def load_feed(
-    document: Document,
-    categories: dict[str, Category],
-    endpoints: set[str],
-    values: dict[str, tuple[str, ...]],
-) -> Feed:
-    """Parse one feed and check it against categories, endpoints and the standard values of each code list."""
-    loaded = parse(document, Feed)
-    expected = feed_code(document.path)
-    if loaded.feed != expected:
-        raise document.error(
-            f"the feed is called {loaded.feed}, its file says {expected}",
-            remedy="give both the same name",
-            at=("feed",),
+def check_shared_keys(layer: Layer) -> None:
+    """Whether all keys of a layer below the feeds are settings of a feed."""
+    if not isinstance(layer.data, dict):
+        origin = layer.origin(())
+        raise CatalogueError(
+            "settings of feeds are a mapping", remedy="write key: value", file=origin.file, line=origin.line
         )
-    category = categories.get(loaded.category)
-    if category is None:
-        raise document.error(
-            f"unknown category {loaded.category}",
-            remedy=f"use one of {', '.join(sorted(categories))}",
-            at=("category",),
-        )
-    if loaded.edition != category.edition:
-        raise document.error(
-            f"edition {loaded.edition} of {loaded.category} is not known",
-            remedy=f"use {category.edition}, or add the edition's schema",
-            at=("edition",),
-        )
-    for name in loaded.endpoints:
-        if name not in endpoints:
-            raise document.error(f"unknown endpoint {name}", remedy="add it under schemas/endpoints", at=("endpoints",))
-    for section, codes in (("columns", loaded.columns), ("values", loaded.values)):
-        for code in codes:
-            if code not in category.field_codes:
-                raise document.error(
-                    f"{section}: {code} is no field of {loaded.category}",
-                    remedy="mend the spelling; the fields are listed in the category's file",
-                    at=(section, code),
-                )
-    for code, mapping in loaded.values.items():
-        allowed = values.get(category.field(code).code_list or "")
-        for source_value, standard in mapping.items():
-            if allowed is not None and standard.split("-", 1)[0] not in allowed:
-                raise document.error(
-                    f"values: {standard} is not in the code list of {code}",
-                    remedy=f"use one of {', '.join(allowed)}",
-                    at=("values", code, source_value),
-                )
-    if loaded.conflict == "latest_timestamp" and loaded.source_timestamp is None:
-        raise document.error(
-            "conflict: latest_timestamp needs source_timestamp",
-            remedy="name the column that holds the time of the row",
-            at=("conflict",),
-        )
-    return loaded.model_copy(update={"department": document.path.parent.name})
+    settings = sorted(set(Feed.model_fields) - OWN_KEYS)
+    for key in layer.data:
+        if key not in settings:
+            origin = layer.origin((key,))
+            raise CatalogueError(
+                f"{key}: no setting that feeds can share",
+                remedy=f"mend the spelling or say it in the feed's own file; shared settings are {', '.join(settings)}",
+                file=origin.file,
+                line=origin.line,
+            )

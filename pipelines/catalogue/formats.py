@@ -21,7 +21,8 @@ class Format(Strict):
     """How an extract is to be read; ``auto`` looks at the bytes.
 
     ``row_path`` leads to the rows of XML (``ROWDATA/ROW``) or JSON (``data.list``). ``sheet`` is the one sheet to read;
-    ``sheets`` a name pattern for several. Hidden sheets and rows are left out unless the feed says ``read``.
+    ``sheets`` a name pattern for several. Hidden sheets are left out unless the feed says ``read``, hidden rows are
+    read unless it says ``skip``; both are counted in the manifest.
     """
 
     kind: Literal["auto", "csv", "xlsx", "xls", "ods", "xml", "json", "jsonl"] = "auto"

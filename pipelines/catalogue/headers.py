@@ -16,3 +16,22 @@ def normalise_header(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", text).translate(_BRACKETS)
     return _IGNORED.sub("", plain).replace("[", "(").replace("]", ")").casefold()
+
+
+_NUMBERED_CODE = re.compile(r"代码([1-9])\((.+)\)\Z")
+_STATED_UNIT = re.compile(r"\((?:单位)?(?:人民币)?((?:十|百|千|万|百万|千万|亿)?(?:元|美元|港元|欧元))\)\Z")
+
+
+def numbered_code(header: str) -> tuple[str, str] | None:
+    """Number and text of ``行政相对人代码_2(工商注册号)`` → ``("2", "工商注册号")``; None for any other header.
+
+    Editions of the standard number the codes of a subject differently; the text says which one is meant.
+    """
+    found = _NUMBERED_CODE.search(normalise_header(header))
+    return (found[1], found[2]) if found else None
+
+
+def stated_unit(header: str) -> str | None:
+    """The unit that a header states at its end: ``罚款金额（元）``, ``金额(单位:万元)``; None without one."""
+    found = _STATED_UNIT.search(normalise_header(header))
+    return found[1] if found else None

@@ -53,3 +53,15 @@ class Column(Strict):
     def sources(self) -> tuple[str, ...]:
         """The source columns that are read."""
         return self.join or ((self.column,) if self.column is not None else ())
+
+    def __str__(self) -> str:
+        """The mapping in words, for people who ask where a value comes from."""
+        if self.join:
+            said = f"columns {', '.join(self.join)} joined with {self.separator!r}"
+        elif self.split is not None:
+            said = f"part {self.split.part} of column {self.column} cut at {self.split.by!r}"
+        else:
+            said = f"column {self.column}" if self.column is not None else ""
+        if self.constant is not None:
+            said = f'{said}, "{self.constant}" where it is empty' if said else f'constant "{self.constant}"'
+        return said if self.unit is None else f"{said}, in {self.unit}"

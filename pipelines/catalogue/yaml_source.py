@@ -40,9 +40,14 @@ class Document:
                 known = (*known, part)
         return self.lines.get(known, 1)
 
+    def place(self, location: Location) -> tuple[Path, int]:
+        """File and line of ``location``."""
+        return self.path, self.line(location)
+
     def error(self, problem: str, *, remedy: str, at: Location = ()) -> CatalogueError:
-        """A complaint about one place in this file."""
-        return CatalogueError(problem, remedy=remedy, file=self.path, line=self.line(at))
+        """A complaint about one place in this document."""
+        file, line = self.place(at)
+        return CatalogueError(problem, remedy=remedy, file=file, line=line)
 
 
 def read(path: Path) -> Document:

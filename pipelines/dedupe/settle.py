@@ -34,24 +34,28 @@ _IS_CONFLICT = {
 
 
 def settle_batch(session: Session, conflict: Conflict) -> None:
-    """Create the table ``settled`` from ``standard``, ``keyed``, ``verdicts`` and ``tombstones``.
+    """Create the table ``settled`` from ``standard``, ``keyed``, ``verdicts``, ``withheld`` and ``tombstones``.
 
     Columns: row_no, record_key, content_hash, document_key, subject_key, outcome, reasons, blocking,
     survivor (row_no of the row that stands for this one, NULL when it stands for itself).
 
     A row without a record key is never a duplicate: what tells it from its neighbour may stand in a column that
-    no field takes. Rows that their feed excludes are not judged and need not stand in ``verdicts``.
+    no field takes. Rows that their feed excludes are not judged and need not stand in ``verdicts``. The rows of
+    ``withheld`` wait for the department because of their status: they break the rule that stands there.
 
     Order of decision: declared exclusion; exact duplicate of an earlier row; broken blocking rule; tombstone;
     another row of the batch about the same decision; accepted.
     """
     session.execute(
         f"""
+        CREATE TABLE IF NOT EXISTS withheld (row_no BIGINT, rule VARCHAR);
         CREATE OR REPLACE TABLE judged AS
-        SELECT k.*, coalesce(v.reasons, []) AS reasons, coalesce(v.blocking, false) AS blocking,
+        SELECT k.*, coalesce(v.reasons, []) || if(w.rule IS NULL, [], [w.rule]) AS reasons,
+               coalesce(v.blocking, false) OR w.rule IS NOT NULL AS blocking,
                s.excluded_reason IS NOT NULL AS is_excluded, s.source_timestamp,
                k.record_key IN (SELECT record_key FROM tombstones) AS is_tombstoned
-        FROM keyed k JOIN standard s USING (row_no) LEFT JOIN verdicts v USING (row_no);
+        FROM keyed k JOIN standard s USING (row_no) LEFT JOIN verdicts v USING (row_no)
+        LEFT JOIN withheld w USING (row_no);
 
         CREATE OR REPLACE TABLE exact AS
         SELECT row_no, first_row FROM judged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,8 +84,10 @@ class Session:
         described = self.rows(f"DESCRIBE {identifier(relation)}")
         return [str(row[0]) for row in described]
 
-    def write_parquet(self, sql: str, path: Path, *, level: int = 1) -> int:
+    def write_parquet(self, sql: str, path: Path, *, level: int = 1, group_rows: int | None = None) -> int:
         """Write a query to one zstd Parquet file, atomically; returns the rows written.
+
+        ``group_rows`` is the number of rows of a row group where DuckDB's own choice is not the best.
 
         Raises :class:`StorageError` when the disk refuses, :class:`InputRefusedError` when the query reads a file
         that is not what the query says.
@@ -92,6 +95,7 @@ class Session:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".writing")
         options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}"
+        options += f", ROW_GROUP_SIZE {group_rows}" if group_rows else ""
         try:
             written = self.rows(f"COPY ({sql}) TO {literal(str(beside))} ({options})")[0][0]
         except duckdb.InvalidInputException as error:
@@ -114,6 +118,11 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """A text constant quoted for SQL, for the places that take no parameter (COPY, file lists)."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """A file to read, quoted for SQL: what DuckDB would take for a pattern in its name is taken as it is."""
+    return literal(glob.escape(str(path)))
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.engine.duck import literal
+from pipelines.engine.duck import file_literal, literal
 
 LINE_COLUMN = "_line"
 SHEET_COLUMN = "_sheet"
@@ -22,6 +22,7 @@ class RowsPart:
     without looking at lines, of the one at :func:`lines_beside`. Lines and sheets are counted as a person sees them:
     the first line of a file is line 1. With ``sheet_column`` each row has its own sheet in a VARCHAR column ``_sheet``
     (pages or archive entries of one shape read as one part), and ``sheet`` is empty.
+    ``extract_name`` is what the department called the extract, ``archive.zip/entry.csv`` for a part of one entry.
     """
 
     extract: str
@@ -70,4 +71,4 @@ def lines_beside(path: Path) -> Path:
 
 
 def _numbered(path: Path) -> str:
-    return f"read_parquet({literal(str(path))}, file_row_number = true)"
+    return f"read_parquet({file_literal(path)}, file_row_number = true)"

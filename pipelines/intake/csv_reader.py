@@ -1,4 +1,4 @@
-"""CSV to rows: the fast way when it can be proved right, the careful way otherwise; both give the same rows."""
+"""CSV to rows: the quick way when it can be proved right, the careful way otherwise; both give the same rows."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from typing import Any
 
 from pipelines.catalogue.formats import Format
 from pipelines.engine.duck import Session
-from pipelines.errors import ExtractError, StorageError
-from pipelines.intake.csv_fast import read_fast
-from pipelines.intake.csv_head import CsvHead, encoding_name, read_head
+from pipelines.errors import StorageError
+from pipelines.intake.csv_careful import read_careful
+from pipelines.intake.csv_counts import Counted
+from pipelines.intake.csv_head import DELIMITERS, CsvHead, read_head
 from pipelines.intake.csv_mended import read_mended
-from pipelines.intake.csv_scanner import CsvScanner
-from pipelines.intake.decoding import byte_order_mark, utf16_to_utf8
+from pipelines.intake.csv_sources import CsvSource, csv_source, without_pipes_in_characters
 from pipelines.intake.header_search import Header, KnownHeaders
 from pipelines.intake.rejects import Reject
-from pipelines.intake.rows_writer import RowsWriter
-from pipelines.intake.text_facts import text_facts
 
 KeepReject = Callable[[Reject], None]
 
 
 @dataclass(frozen=True)
 class CsvRows:
-    """The rows of a CSV in Parquet: ``first_line`` when lines are consecutive, else the file has a line column."""
+    """The rows of a CSV in Parquet: ``first_line`` when lines are consecutive, else the lines stand in a column."""
 
     header: Header
     row_count: int
@@ -45,22 +43,18 @@ def read_csv(
     *,
     fast: bool = True,
 ) -> CsvRows:
-    """Write the rows of a CSV to ``target``; what is no row goes to ``keep_reject``.
+    """Write the rows of a CSV to ``target``; what is no row goes to ``keep_reject``, in order.
 
     ``name`` is what the department called the file. Raises :class:`ExtractError` when no header is known and
     :class:`StorageError` when the disk is full. ``fast=False`` forces the careful way (tests compare both).
     """
-    with path.open("rb") as reader:
-        mark, _ = byte_order_mark(reader.read(4))
-    beside = target.with_suffix(".utf8")
+    beside, unpiped = target.with_suffix(".utf8"), target.with_suffix(".unpiped")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if mark == "utf-16":
-            path = _from_utf16(path, beside, name, layout)
-        head = read_head(path, known, layout, name)
-        found = _quick(session, path, head, target, keep_reject) if fast else None
-        if found is None:
-            found = _careful(path, head, target, keep_reject)
+        source = csv_source(path, beside, name, layout)
+        head = read_head(source.path, known, source.layout, name)
+        source, head = without_pipes_in_characters(source, head, unpiped)
+        found = _read(session, source, head, target, keep_reject, fast=fast)
     except OSError as error:
         raise StorageError(
             f"{name} cannot be read or rewritten: {error.strerror}",
@@ -69,91 +63,27 @@ def read_csv(
         ) from error
     finally:
         beside.unlink(missing_ok=True)
-    return CsvRows(
-        header=head.header,
-        row_count=found.row_count,
-        reject_count=found.reject_count,
-        first_line=found.first_line,
-        manifest={**found.manifest, "encoding": encoding_name(head, mark), **_described(head)},
-    )
+        unpiped.unlink(missing_ok=True)
+    manifest = {**found.manifest(head.data_line), "encoding": source.encoding(head), **_described(head)}
+    return CsvRows(head.header, found.row_count, found.reject_count, found.first_line, manifest)
 
 
-def _quick(session: Session, path: Path, head: CsvHead, target: Path, keep_reject: KeepReject) -> CsvRows | None:
-    """The fast way, or the mended one where single lines need care; None when neither can be proved right."""
-    if head.decoder.dominant != "utf-8":
-        return None
-    facts = text_facts(path)
-    count = read_fast(session, path, head, facts, target)
-    if count is not None:
-        manifest = {
-            "way": "fast",
-            "physical_lines": facts.lines,
-            "blank_lines": facts.blank_lines_at_end,
-            "rows_by_encoding": {"utf-8": count},
-        }
-        return CsvRows(head.header, count, 0, head.data_line, manifest)
-    mended = read_mended(session, path, head, facts, target)
-    if mended is None:
-        return None
-    total, rejects = mended
-    for reject in rejects:
-        keep_reject(reject)
-    manifest = {
-        "way": "mended",
-        "physical_lines": head.data_line - 1 + total.lines_read,
-        "blank_lines": total.blank_lines,
-        "rows_by_encoding": total.encodings,
-    }
-    return CsvRows(head.header, sum(total.encodings.values()), len(rejects), None, manifest)
-
-
-def _careful(path: Path, head: CsvHead, target: Path, keep_reject: KeepReject) -> CsvRows:
-    carriage_return = head.carriage_return and text_facts(path).line_ends == "cr"
-    scanner = CsvScanner(head.decoder, head.delimiter, len(head.header.columns), carriage_return=carriage_return)
-    rejects = blank_lines = lines = 0
-    encodings: dict[str, int] = {}
-    with path.open("rb") as stream, RowsWriter(target, head.header.columns) as writer:
-        stream.seek(head.data_offset)
-        for batch in scanner.scan(stream, head.data_line):
-            if batch.columns is not None:
-                writer.add_columns(batch.columns, batch.lines)
-            else:
-                writer.add(batch.rows, batch.lines)
-            for reject in batch.rejects:
-                keep_reject(reject)
-            rejects += len(batch.rejects)
-            blank_lines += batch.blank_lines
-            lines += batch.lines_read
-            for encoding, count in batch.encodings.items():
-                encodings[encoding] = encodings.get(encoding, 0) + count
-    manifest = {
-        "way": "careful",
-        "physical_lines": head.data_line - 1 + lines,
-        "blank_lines": blank_lines,
-        "rows_by_encoding": encodings,
-    }
-    return CsvRows(head.header, writer.row_count, rejects, None, manifest)
-
-
-def _from_utf16(path: Path, beside: Path, name: str, layout: Format) -> Path:
-    if layout.encoding != "auto":
-        raise ExtractError(
-            f"the file is UTF-16, the feed declares {layout.encoding}",
-            remedy="ask for UTF-8, or set format.encoding to auto in the feed's YAML",
-            file=name,
-        )
-    if not utf16_to_utf8(path, beside):
-        raise ExtractError(
-            "the file starts as UTF-16 and cannot be read to its end",
-            remedy="ask the department to save it as CSV (UTF-8) and send it again",
-            file=name,
-        )
-    return beside
+def _read(
+    session: Session, source: CsvSource, head: CsvHead, target: Path, keep_reject: KeepReject, *, fast: bool
+) -> Counted:
+    keep = source.keeping(keep_reject)
+    found = read_mended(session, source.path, head, target, keep) if fast else None
+    if found is None:
+        found = read_careful(source.path, head, target, keep)
+    if source.decoded_from is not None:
+        found.encodings = {source.decoded_from: found.row_count} if found.row_count else {}
+    return found
 
 
 def _described(head: CsvHead) -> dict[str, Any]:
+    names = {delimiter: name for name, delimiter in DELIMITERS.items()}
     return {
-        "delimiter": {",": "comma", "\t": "tab", ";": "semicolon"}[head.delimiter],
+        "delimiter": names[head.delimiter],
         "header_line": head.header_line,
         "header_rows": head.header.last - head.header.first + 1,
         "lines_before_header": head.header_line - 1,

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import codecs
 import re
+import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+import pyarrow as pa
+
+from pipelines.intake.gb18030 import of_2022
+
 Encoding = Literal["utf-8", "gb18030", "utf-16"]
+LineEncoding = Literal["utf-8", "gb18030"]
 
 UTF8_MARK = codecs.BOM_UTF8
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_CHUNK = 4 << 20
 
 # UTF-8 bytes of words that stand in nearly every Chinese administrative record. Read as GB18030 they are
 # rare characters side by side (公司 → 鍏徃), so their presence in a "GB18030" file means mixed encodings.
 _UTF8_WORDS = tuple(word.encode() for word in ("公司", "行政", "\ufffd"))
-
-# Python decodes by GB 18030-2000: these 18 two-byte codes then lay in the private-use area and are characters of
-# their own since the edition of 2022 (GB 18030-2022, table of changed mappings).
-_CHANGED_IN_2022 = {
-    **dict(zip(range(0xE78D, 0xE797), (0xFE10, 0xFE12, 0xFE11, *range(0xFE13, 0xFE1A)), strict=True)),
-    **dict(zip((0xE81E, 0xE826, 0xE82B, 0xE82C, 0xE832, 0xE843, 0xE854, 0xE864), range(0x9FB4, 0x9FBC), strict=True)),
-}
-_OLD_POINTS = re.compile(f"[{''.join(map(chr, _CHANGED_IN_2022))}]")
 
 _WIDE_PAIR = re.compile(rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|([\x81-\xfe])[\x40-\x7e\x80-\xfe]", re.DOTALL)
 _LEAST_COMMON_SHARE = 0.7
@@ -42,43 +38,43 @@ class Decoder:
     ``dominant`` is what most of the file is in; with ``strict`` the feed declared it and nothing else is tried.
     """
 
-    dominant: Literal["utf-8", "gb18030"]
+    dominant: LineEncoding
     strict: bool = False
 
     def line(self, data: bytes) -> tuple[str, str] | None:
         """The text of one line and the encoding it was in; None when it is in none.
 
-        UTF-8 first: text that is not ASCII and happens to be valid UTF-8 is UTF-8. A line that fails inside
-        a UTF-8 file counts as GB18030 only when it reads as common Chinese: a damaged UTF-8 line mostly
-        "decodes" as GB18030 too, into nonsense.
+        What a line is in depends on nothing but the line. Text beyond ASCII that is valid UTF-8 is UTF-8, except
+        that in a GB18030 file a few everyday characters side by side may be both. In a UTF-8 file another line
+        counts as GB18030 only when it reads as common Chinese: a damaged UTF-8 line mostly "decodes" as GB18030
+        too, into nonsense.
         """
-        encodings = (self.dominant,) if self.strict else ("utf-8", "gb18030")
-        for encoding in encodings:
+        if data.isascii():
+            return data.decode("ascii"), self.dominant
+        for encoding in self._tried(data):
             try:
                 text = data.decode(encoding)
             except UnicodeDecodeError:
                 continue
-            if encoding == "gb18030":
-                if self.dominant == "utf-8" and not _reads_as_chinese(data):
-                    continue
-                text = _of_2022(text)
-            return text, encoding
+            return (of_2022(text) if encoding == "gb18030" else text), encoding
         return None
 
-    def block(self, data: bytes) -> tuple[str, str] | None:
-        """The text of many whole lines when all are in the dominant encoding; None: go line by line."""
-        if self.dominant == "gb18030" and not self.strict and _mixed(data):
-            return None
-        try:
-            text = data.decode(self.dominant)
-        except UnicodeDecodeError:
-            return None
-        return (_of_2022(text) if self.dominant == "gb18030" else text), self.dominant
+    def _tried(self, data: bytes) -> tuple[LineEncoding, ...]:
+        if self.strict:
+            return (self.dominant,)
+        if self.dominant == "utf-8":
+            return ("utf-8", "gb18030") if _reads_as_chinese(data) else ("utf-8",)
+        return ("gb18030", "utf-8") if _reads_as_chinese(data) else ("utf-8", "gb18030")
 
 
-def _of_2022(text: str) -> str:
-    """GB18030 text with the code points of the 2022 edition."""
-    return text.translate(_CHANGED_IN_2022) if _OLD_POINTS.search(text) else text
+def is_utf8(data: bytes | memoryview) -> bool:
+    """Whether bytes are valid UTF-8, without making text of them and outside the interpreter lock."""
+    offsets = pa.py_buffer(struct.pack("<2i", 0, len(data)))
+    try:
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def byte_order_mark(head: bytes) -> tuple[Encoding | None, int]:
@@ -90,7 +86,7 @@ def byte_order_mark(head: bytes) -> tuple[Encoding | None, int]:
     return None, 0
 
 
-def dominant_encoding(sample: bytes) -> Literal["utf-8", "gb18030"]:
+def dominant_encoding(sample: bytes) -> LineEncoding:
     """What a sample of whole lines is mostly in; UTF-8 when nothing speaks for either."""
     if _decodes(sample, "utf-8"):
         return "utf-8"
@@ -104,20 +100,14 @@ def dominant_encoding(sample: bytes) -> Literal["utf-8", "gb18030"]:
     return "gb18030" if votes["gb18030"] > votes["utf-8"] else "utf-8"
 
 
-def utf16_to_utf8(source: Path, target: Path) -> bool:
-    """Write a UTF-16 file that starts with its mark as UTF-8 without one; False when it is not wholly UTF-16.
-
-    Memory stays at a few chunks. What was written before the failure is for the caller to delete.
-    """
-    decoder = codecs.getincrementaldecoder("utf-16")("strict")
-    with source.open("rb") as reader, target.open("wb") as writer:
-        try:
-            while chunk := reader.read(_CHUNK):
-                writer.write(decoder.decode(chunk).encode())
-            writer.write(decoder.decode(b"", final=True).encode())
-        except UnicodeError:
-            return False
-    return True
+def other_encoding(sample: bytes, declared: LineEncoding) -> LineEncoding | None:
+    """What a sample of whole lines is in when nothing beyond ASCII in it is in the encoding that was declared."""
+    decoder = Decoder(declared)
+    lines = [line for line in sample.split(b"\n") if not line.isascii()]
+    found = [decoded[1] for decoded in map(decoder.line, lines) if decoded is not None]
+    if not found or declared in found:
+        return None
+    return "gb18030" if declared == "utf-8" else "utf-8"
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
@@ -128,7 +118,8 @@ def _decodes(data: bytes, encoding: str) -> bool:
     return True
 
 
-def _mixed(data: bytes) -> bool:
+def holds_utf8_words(data: bytes) -> bool:
+    """Whether bytes that decode as GB18030 hold everyday words in UTF-8: then they are of mixed encodings."""
     return any(word in data for word in _UTF8_WORDS)
 
 

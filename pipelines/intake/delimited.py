@@ -30,23 +30,49 @@ def parse(text: str, delimiter: str) -> list[str] | Trouble:
             return next(csv.reader((text,), delimiter=delimiter, strict=True))
         except csv.Error:
             pass  # find out below what is wrong with it
+    cells, _, trouble = _cells(text, delimiter, 0)
+    return trouble or cells
+
+
+class OpenRecord:
+    """A record whose last cell is still open, line by line, so that no line is looked at twice but in the open cell.
+
+    ``cell_count`` says how many cells are complete. Only structure matters: any text that keeps the delimiters will do.
+    """
+
+    def __init__(self, text: str, delimiter: str) -> None:
+        self.cell_count = 0
+        self._delimiter = delimiter
+        self._open = ""
+        self.add(text)
+
+    def add(self, text: str) -> Trouble | None:
+        """What is wrong with the record when ``text`` is appended; None when it is complete."""
+        whole = self._open + text
+        cells, position, trouble = _cells(whole, self._delimiter, 0)
+        self.cell_count += len(cells)
+        self._open = whole[position:]
+        return trouble
+
+
+def _cells(text: str, delimiter: str, position: int) -> tuple[list[str], int, Trouble | None]:
+    """The cells from ``position`` on, where the first stands that is none, and what is wrong with it."""
     cells: list[str] = []
-    position = 0
     while True:
         quoted = _QUOTED.match(text, position)
         if quoted is not None:
-            cells.append(quoted[1].replace('""', '"'))
             end = quoted.end()
             if end < len(text) and text[end] != delimiter:
-                return Trouble.MALFORMED
+                return cells, position, Trouble.MALFORMED
+            cells.append(quoted[1].replace('""', '"'))
         elif _OPENING.match(text, position):
-            return Trouble.OPEN
+            return cells, position, Trouble.OPEN
         else:
             end = text.find(delimiter, position)
             end = len(text) if end < 0 else end
             cells.append(text[position:end])
         if end >= len(text):
-            return cells
+            return cells, end, None
         position = end + 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.catalogue.categories import Category, Template
 from pipelines.catalogue.feeds import Feed
@@ -15,7 +15,8 @@ from pipelines.engine.rows import LINE_COLUMN, SHEET_COLUMN
 # Titles, units and 填表说明 before the header take a few rows; what lies deeper is data.
 SEARCH_ROWS = 20
 _MOST_HEADER_ROWS = 3
-_SERIAL_HEADERS = frozenset({"序号", "编号", "no", "行号"})
+_LONGEST_HEADER = 200
+SERIAL_HEADERS = frozenset({"序号", "编号", "no", "行号"})
 _RESERVED = frozenset({LINE_COLUMN, SHEET_COLUMN, "file_row_number", "filename"})
 
 Cells = Sequence[str]
@@ -28,6 +29,13 @@ class KnownHeaders:
     names: frozenset[str]
     declared: int
     templates: tuple[Template, ...]
+    _normalised: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def normal(self, name: str) -> str:
+        """A header normalised; empty for a text that is too long to be one. The search asks for each many times."""
+        if name not in self._normalised:
+            self._normalised[name] = normalise_header(name) if len(name) <= _LONGEST_HEADER else ""
+        return self._normalised[name]
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def known_headers(category: Category, feed: Feed | None) -> KnownHeaders:
         declared = [source for column in columns if column is not None for source in column.sources]
         declared += [exclusion.column for exclusion in feed.exclude]
         declared += [feed.source_timestamp] if feed.source_timestamp else []
-    names = set(category.headers())
+    names = set(category.all_headers())
     names.update(normalise_header(header) for header in declared)
     names.update(normalise_header(header) for template in category.templates for header in template.columns)
     names.discard("")
@@ -69,22 +77,20 @@ def find_header(
 
     ``fixed`` is the index of the row that the feed declares (then nothing is searched), ``spans`` are the
     first and last rows of vertically merged cells: a header row that such a cell crosses reaches as far.
-    Without merges two rows are taken as one header only when together they say more than either alone.
+    Without merges several rows are taken as one header only when together they say more than fewer do.
     """
     if fixed is not None:
         last = min(fixed + layout.header_rows, len(rows)) - 1
         return _header(rows, fixed, last, known) if fixed < len(rows) else None
     searched = rows[:SEARCH_ROWS]
     size = layout.header_rows
-    windows = [(first, first + size - 1) for first in range(len(searched) - size + 1)]
-    if size == 1:
-        windows += [(first, first + 1) for first in range(len(searched) - 1)]
-    found: Header | None = None
-    for first, last in windows:
-        candidate = _header(searched, first, last, known)
-        if found is None or candidate.known > found.known:
-            found = candidate
-    if found is None or not _convincing(found, rows, known):
+    sizes = range(1, _MOST_HEADER_ROWS + 1) if size == 1 else (size,)
+    windows = [(first, first + size - 1) for size in sizes for first in range(len(searched) - size + 1)]
+    if not windows:
+        return None
+    first, last = max(windows, key=lambda window: _known_count(searched, window, known))
+    found = _header(searched, first, last, known)
+    if not _convincing(found, rows, known):
         return None
     first, last = found.first, found.last
     for top, bottom in spans:
@@ -100,13 +106,13 @@ def _convincing(found: Header, rows: Sequence[Cells], known: KnownHeaders) -> bo
 
 
 def _header(rows: Sequence[Cells], first: int, last: int, known: KnownHeaders) -> Header:
-    names = _joined([[_clean(cell) for cell in row] for row in rows[first : last + 1]], known)
-    present = {normalise_header(name) for name in names} - {""}
+    names = _names(rows, first, last, known)
+    present = _present(names, known)
     template = next(
         (
             template
             for template in known.templates
-            if {normalise_header(column) for column in template.columns} == present - _SERIAL_HEADERS
+            if {known.normal(column) for column in template.columns} == present - SERIAL_HEADERS
         ),
         None,
     )
@@ -120,6 +126,18 @@ def _header(rows: Sequence[Cells], first: int, last: int, known: KnownHeaders) -
     )
 
 
+def _names(rows: Sequence[Cells], first: int, last: int, known: KnownHeaders) -> list[str]:
+    return _joined([[_clean(cell) for cell in row] for row in rows[first : last + 1]], known)
+
+
+def _known_count(rows: Sequence[Cells], window: tuple[int, int], known: KnownHeaders) -> int:
+    return len(_present(_names(rows, window[0], window[1], known), known) & known.names)
+
+
+def _present(names: Sequence[str], known: KnownHeaders) -> set[str]:
+    return {known.normal(name) for name in names} - {""}
+
+
 def _clean(cell: str) -> str:
     return " ".join(cell.replace("\ufeff", "").split())
 
@@ -131,31 +149,39 @@ def _joined(window: list[list[str]], known: KnownHeaders) -> list[str]:
     if len(padded) == 1:
         return padded[0]
     own = padded[-1]
-    groups: list[str] = []
+    repeated = Counter(own)
+    names: list[str] = []
     for column in range(width):
-        parts: list[str] = []
+        groups: list[str] = []
         for row in padded[:-1]:
             text = row[column] or (_left_of(row, column) if own[column] else "")
-            if text and text not in parts and text != own[column]:
-                parts.append(text)
-        groups.append("_".join(parts))
-    repeated = Counter(own)
-    return [_name(groups[column], own[column], repeated[own[column]] > 1, known) for column in range(width)]
+            if text and text not in groups and text != own[column]:
+                groups.append(text)
+        name = own[column] or (groups.pop() if groups else "")
+        names.append(_name(groups, name, repeated[name] > 1, known))
+    return names
 
 
 def _left_of(row: list[str], column: int) -> str:
     return next((row[left] for left in range(column - 1, -1, -1) if row[left]), "")
 
 
-def _name(group: str, own: str, repeated: bool, known: KnownHeaders) -> str:
-    if not own or not group:
-        return own or group
-    joined = (f"{group}{own}", f"{group}_{own}", f"{group}({own})")
-    candidates = (*joined, own) if repeated else (own, *joined)
-    found = next((name for name in candidates if normalise_header(name) in known.names), None)
-    if found == own and repeated:
-        return f"{group}_{own}"
-    return found or f"{group}_{own}"
+def _name(groups: list[str], own: str, repeated: bool, known: KnownHeaders) -> str:
+    """The name under its groups, outermost first: as it is known, or else all of them in one."""
+    if not groups:
+        return own
+    whole = "_".join(groups)
+    joined = [form for group in (groups[-1], whole) for form in (f"{group}{own}", f"{group}_{own}", f"{group}({own})")]
+    candidates = [*joined, own] if repeated else [own, *joined]
+    found = next((name for name in candidates if known.normal(name) in known.names), None)
+    if found is None or (found == own and repeated):
+        return f"{whole}_{own}"
+    return found
+
+
+def unnamed_column(position: int) -> str:
+    """What a column without a header is called; the first column is 1."""
+    return f"第{position}列"
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -166,7 +192,7 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     taken = {name.casefold() for name in _RESERVED}
     result: list[str] = []
     for position, name in enumerate(names, start=1):
-        base = name or f"第{position}列"
+        base = name or unnamed_column(position)
         unique, number = base, 1
         while unique.casefold() in taken:
             number += 1

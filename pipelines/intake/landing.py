@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
+from itertools import cycle
 from pathlib import Path
 
 from pipelines.errors import ExtractError, StorageError
 
-_CHUNK = 4 << 20
+_CHUNK = 1 << 20
+_SYNCHRONISED_AT_ONCE = 32 << 20
 _READ_ONLY_TO_ALL_BUT_US = 0o600
 
 
@@ -30,14 +33,16 @@ def landed_path(landing_folder: Path, sha256: str) -> Path:
     return landing_folder / sha256[:2] / sha256
 
 
-def land(path: Path, landing_folder: Path) -> LandedExtract:
+def land(path: Path, landing_folder: Path, *, name: str | None = None) -> LandedExtract:
     """Copy a file to ``landing/<first two hex digits>/<sha256>`` and say what its hash is.
 
     The hash is taken while copying, so that what is kept is what was hashed even if the department is still
-    writing. The same bytes again are a no-op. Raises :class:`ExtractError` when the file cannot be read,
+    writing. ``name`` is what the department called it, where the file itself is called otherwise. The same bytes again
+    are a no-op. Raises :class:`ExtractError` when the file cannot be read,
     :class:`StorageError` when the landing cannot be written; then nothing of it stays behind.
     """
     beside: Path | None = None
+    called = name or path.name
     try:
         landing_folder.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".landing-", dir=landing_folder)
@@ -53,41 +58,67 @@ def land(path: Path, landing_folder: Path) -> LandedExtract:
             _sync_folder(landed.parent)
     except OSError as error:
         raise StorageError(
-            f"the extract {path.name} cannot be kept: {error.strerror}",
+            f"the extract {called} cannot be kept: {error.strerror}",
             remedy="free disk space or mend permissions of the landing, then run again",
             file=landing_folder,
         ) from error
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
-    return LandedExtract(digest, path.name, landed, size)
+    return LandedExtract(digest, called, landed, size)
 
 
 def _copy(path: Path, target: int) -> tuple[str, int]:
-    """Copy into an open descriptor; returns the SHA-256 in hex and the number of bytes."""
+    """Copy into an open descriptor; returns the SHA-256 in hex and the number of bytes.
+
+    Hashing a chunk, writing it and bringing what is written to the disk take about as long, and none of them needs the
+    interpreter: two other threads hash and synchronise behind this one, which reads and writes.
+    """
     digest = hashlib.sha256()
-    size = 0
+    size = unsynchronised = 0
     try:
-        source = path.open("rb")
+        source = path.open("rb", buffering=0)
     except OSError as error:
         raise ExtractError(
             f"the file cannot be opened: {error.strerror}", remedy="check that it exists and may be read", file=path
         ) from error
-    # Hashing and writing a chunk take about as long, and neither needs the interpreter.
-    with source, ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing-hash") as hasher:
-        while chunk := _read(source.fileno(), path):
-            hashed = hasher.submit(digest.update, chunk)
-            size += len(chunk)
-            view = memoryview(chunk)
+    # Chunks are read into the same memory again and again: to ask the system for new memory takes longer than to hash.
+    buffers = [memoryview(bytearray(_CHUNK)) for _ in range(2)]
+    hashing: list[Future[None] | None] = [None, None]
+    synchronising: Future[None] | None = None
+    with source, _thread("landing-hash") as hasher, _thread("landing-sync") as synchroniser:
+        for turn in cycle(range(2)):
+            _wait(hashing[turn])
+            read = _read(source, buffers[turn], path)
+            if not read:
+                break
+            view = buffers[turn][:read]
+            hashing[turn] = hasher.submit(digest.update, view)
+            size += read
+            unsynchronised += read
             while view:
                 view = view[os.write(target, view) :]
-            hashed.result()
+            if unsynchronised >= _SYNCHRONISED_AT_ONCE and (synchronising is None or synchronising.done()):
+                _wait(synchronising)
+                synchronising = synchroniser.submit(os.fdatasync, target)
+                unsynchronised = 0
+        _wait(*hashing, synchronising)
     return digest.hexdigest(), size
 
 
-def _read(source: int, path: Path) -> bytes:
+def _thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+
+def _wait(*started: Future[None] | None) -> None:
+    for future in started:
+        if future is not None:
+            future.result()
+
+
+def _read(source: FileIO, buffer: memoryview, path: Path) -> int:
     try:
-        return os.read(source, _CHUNK)
+        return source.readinto(buffer) or 0
     except OSError as error:
         raise ExtractError(
             f"the file cannot be read: {error.strerror}", remedy="check the disk or share it lies on", file=path

@@ -9,31 +9,25 @@ from typing import Any
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
-from pipelines.catalogue.formats import Format
 from pipelines.engine.duck import Session
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import ExtractError
+from pipelines.intake.archive_reading import read_archive
 from pipelines.intake.content_kind import Kind, content_kind, extension_fits
-from pipelines.intake.csv_reader import read_csv
-from pipelines.intake.header_search import known_headers
 from pipelines.intake.landing import LandedExtract, land
 from pipelines.intake.rejects import RejectLog
-from pipelines.intake.workbook_reader import read_workbook
+from pipelines.intake.structured import STRUCTURED
+from pipelines.intake.table_reading import Batch, Found, Table, read_table
 
-
-@dataclass(frozen=True)
-class ReadResult:
-    """One extract, read: ``rows_decoded`` + ``lines_undecoded`` is what the conservation law starts from."""
-
-    parts: tuple[RowsPart, ...]
-    rows_decoded: int
-    lines_undecoded: int
-    manifest: dict[str, Any]
+_WORKBOOKS = frozenset({"xlsx", "xls", "ods"})
 
 
 @dataclass(frozen=True)
 class IntakeResult:
-    """All extracts of one batch, read. ``extracts`` holds one manifest each, fit for JSON."""
+    """All extracts of one batch, read. ``extracts`` holds one manifest each, fit for JSON.
+
+    ``rows_decoded`` + ``lines_undecoded`` is what the conservation law starts from.
+    """
 
     parts: tuple[RowsPart, ...]
     extracts: tuple[dict[str, Any], ...]
@@ -52,60 +46,20 @@ def inspect_file(
     return read_landed(session, [land(path, folder / "landing")], feed, category, folder)
 
 
-def read_extract(
-    session: Session,
-    landed: LandedExtract,
-    feed: Feed | None,
-    category: Category,
-    rows_folder: Path,
-    rejects: RejectLog,
-    *,
-    row_offset: int = 0,
-    part_no: int = 0,
-) -> ReadResult:
-    """Read one landed extract by what it is, not by what it is called.
-
-    Rows go to ``rows_folder/NNN.parquet`` from ``part_no`` on, numbered from ``row_offset``; lines that are no
-    rows go to ``rejects``. Raises :class:`ExtractError` when the file is no table, is not what the feed
-    declares, has no header that is known, or holds neither rows nor rejects.
-    """
-    layout = feed.format if feed is not None else Format()
-    kind = content_kind(landed.path, landed.name)
-    _check_declared(kind, layout, landed.name)
-    if kind == "csv":
-        result = _read_csv(session, landed, feed, category, layout, rows_folder, rejects, row_offset, part_no)
-    else:
-        result = _read_workbook(landed, feed, category, layout, rows_folder, kind, row_offset, part_no)
-    if result.rows_decoded == 0 and result.lines_undecoded == 0:
-        raise ExtractError(
-            "the file has a header and no rows",
-            remedy="ask the department for the rows; for a day without records no file is to be sent",
-            file=landed.name,
-        )
-    manifest = {
-        "name": landed.name,
-        "sha256": landed.sha256,
-        "bytes": landed.size,
-        "kind": kind,
-        "extension_fits": extension_fits(kind, landed.name),
-        "rows_decoded": result.rows_decoded,
-        "lines_undecoded": result.lines_undecoded,
-        **result.manifest,
-        "parts": [part.as_json() for part in result.parts],
-    }
-    return ReadResult(result.parts, result.rows_decoded, result.lines_undecoded, manifest)
-
-
 def read_landed(
     session: Session, landed: Sequence[LandedExtract], feed: Feed | None, category: Category, folder: Path
 ) -> IntakeResult:
-    """Read landed extracts, in the order given, as one batch into ``folder``."""
-    parts: list[RowsPart] = []
+    """Read landed extracts, in the order given, as one batch into ``folder``.
+
+    Rows go to ``rows/NNN.parquet``, lines that are no rows to ``rejects.parquet``. Without extracts, or with extracts
+    of an interface or a database that have no rows, there are no parts. Raises :class:`ExtractError` when a file is no
+    table, is not what the feed declares, has no header that is known, or is a file without rows.
+    """
     manifests: list[dict[str, Any]] = []
     names: dict[str, str] = {}
-    rows = undecoded = 0
     rejects_path = folder / "rejects.parquet"
     with RejectLog(rejects_path) as rejects:
+        batch = Batch(session, category, folder / "rows", rejects)
         for extract in landed:
             if extract.sha256 in names:
                 # Rows are located by hash, sheet and line: the same bytes are the same rows, once.
@@ -113,105 +67,49 @@ def read_landed(
                 manifests.append(same)
                 continue
             names[extract.sha256] = extract.name
-            result = read_extract(
-                session, extract, feed, category, folder / "rows", rejects, row_offset=rows, part_no=len(parts)
-            )
-            parts += result.parts
-            manifests.append(result.manifest)
-            rows += result.rows_decoded
-            undecoded += result.lines_undecoded
-    return IntakeResult(tuple(parts), tuple(manifests), rows, undecoded, rejects_path)
+            manifests.append(_read_extract(batch, extract, feed))
+    return IntakeResult(tuple(batch.parts), tuple(manifests), batch.row_count, rejects.count, rejects_path)
 
 
-def _read_csv(
-    session: Session,
-    landed: LandedExtract,
-    feed: Feed | None,
-    category: Category,
-    layout: Format,
-    rows_folder: Path,
-    rejects: RejectLog,
-    row_offset: int,
-    part_no: int,
-) -> ReadResult:
-    target = _part_path(rows_folder, part_no)
-    found = read_csv(
-        session,
-        landed.path,
-        landed.name,
-        known_headers(category, feed),
-        layout,
-        target,
-        lambda reject: rejects.add(landed.sha256, landed.name, "", reject),
-    )
-    part = RowsPart(
-        extract=landed.sha256,
-        extract_name=landed.name,
-        sheet="",
-        path=target,
-        columns=found.header.columns,
-        row_offset=row_offset,
-        row_count=found.row_count,
-        first_line=found.first_line,
-        template=found.header.template,
-        fixed_subject_kind=found.header.fixed_subject_kind,
-    )
-    manifest = {**found.manifest, "template": found.header.template}
-    return ReadResult((part,), found.row_count, found.reject_count, manifest)
-
-
-def _read_workbook(
-    landed: LandedExtract,
-    feed: Feed | None,
-    category: Category,
-    layout: Format,
-    rows_folder: Path,
-    kind: Kind,
-    row_offset: int,
-    part_no: int,
-) -> ReadResult:
-    paths = (_part_path(rows_folder, number) for number in range(part_no, part_no + 1000))
-    sheets, skipped = read_workbook(
-        landed.path,
-        landed.name,
-        known_headers(category, feed),
-        layout,
-        lambda: next(paths),
-        is_zip=kind == "xlsx",
-    )
-    parts: list[RowsPart] = []
-    rows = 0
-    for sheet in sheets:
-        part = RowsPart(
-            extract=landed.sha256,
-            extract_name=landed.name,
-            sheet=sheet.sheet,
-            path=sheet.path,
-            columns=sheet.header.columns,
-            row_offset=row_offset + rows,
-            row_count=sheet.row_count,
-            first_line=None,
-            template=sheet.header.template,
-            fixed_subject_kind=sheet.header.fixed_subject_kind,
-            date_system_1904=sheet.date_system_1904,
-        )
-        parts.append(part)
-        rows += sheet.row_count
-    manifest = {
-        "sheets": [{**sheet.manifest, "template": sheet.header.template} for sheet in sheets],
-        "sheets_left_out": skipped,
+def _read_extract(batch: Batch, landed: LandedExtract, feed: Feed | None) -> dict[str, Any]:
+    """Read one extract by what it is, not by what it is called; returns its manifest."""
+    own = None if feed is None else feed.for_extract(landed.name)
+    kind = content_kind(landed.path, landed.name, own)
+    rows_before, rejects_before, parts_before = batch.row_count, batch.rejects.count, len(batch.parts)
+    facts: dict[str, Any] = {}
+    if kind == "zip":
+        found, facts = read_archive(batch, landed, own)
+    else:
+        found = read_table(batch, Table(landed, landed.path, kind, own))
+    rows, undecoded = batch.row_count - rows_before, batch.rejects.count - rejects_before
+    if rows == 0 and undecoded == 0 and (own is None or own.source.kind not in {"http", "database"}):
+        raise _without_rows(kind, landed.name)
+    return {
+        "name": landed.name,
+        "sha256": landed.sha256,
+        "bytes": landed.size,
+        "kind": kind,
+        "extension_fits": extension_fits(kind, landed.name),
+        "rows_decoded": rows,
+        "lines_undecoded": undecoded,
+        **facts,
+        **_sheets(kind, found),
+        "parts": [part.as_json() for part in batch.parts[parts_before:]],
     }
-    return ReadResult(tuple(parts), rows, 0, manifest)
 
 
-def _check_declared(kind: Kind, layout: Format, name: str) -> None:
-    if layout.kind not in {"auto", kind}:
-        raise ExtractError(
-            f"the file is {kind}, the feed declares {layout.kind}",
-            remedy="ask the department for the declared format, or set format.kind in the feed's YAML",
-            file=name,
-        )
+def _sheets(kind: Kind, found: Found) -> dict[str, Any]:
+    """What was found out about each sheet; a file that has no sheets is described itself."""
+    left_out = {"sheets_left_out": found.left_out} if found.left_out or kind in _WORKBOOKS else {}
+    if kind == "zip" or kind in _WORKBOOKS:
+        return {"sheets": list(found.sheets), **left_out}
+    own = {"sheet", "kind", "rows", "lines_undecoded"}
+    return {**{name: fact for name, fact in found.sheets[0].items() if name not in own}, **left_out}
 
 
-def _part_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:03d}.parquet"
+def _without_rows(kind: Kind, name: str) -> ExtractError:
+    return ExtractError(
+        "there are no rows in the file" if kind in STRUCTURED else "the file has a header and no rows",
+        remedy="ask the department for the rows; for a day without records no file is to be sent",
+        file=name,
+    )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.errors import StorageError
+from pipelines.intake.parquet_file import ParquetFile
 
 UNDECODABLE = ("LINE-001", "undecodable")
 CELL_COUNT = ("LINE-002", "cell_count")
 BINARY = ("LINE-003", "binary")
 OPEN_QUOTE = ("LINE-004", "open_quote")
+NO_RECORD = ("LINE-005", "no_record")
 
 # A "line" of binary rubbish can be as long as the file. The landing keeps all of it; the reject keeps its start.
 MAX_KEPT_BYTES = 1 << 16
@@ -48,40 +47,14 @@ class Reject:
     actual_cells: int | None = None
 
 
-class RejectLog:
+class RejectLog(ParquetFile):
     """``rejects.parquet`` of a run, written in batches and put in place whole; also when it stays empty."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path, REJECT_SCHEMA)
         self.count = 0
-        self._beside = path.with_suffix(".writing")
         self._waiting: list[dict[str, Any]] = []
         self._waiting_bytes = 0
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self._beside, REJECT_SCHEMA, compression="zstd")
-        except OSError as error:
-            raise self._full(error) from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._flush()
-            if self._writer is not None:
-                self._writer.close()
-            if kind is None:
-                self._beside.rename(self.path)
-        except OSError as failure:
-            if kind is None:
-                raise self._full(failure) from failure
-        finally:
-            self._beside.unlink(missing_ok=True)
 
     def add(self, extract: str, extract_name: str, sheet: str, reject: Reject) -> None:
         """Keep one reject; the first ``MAX_KEPT_BYTES`` of its bytes stand here, all of them in the landing."""
@@ -106,17 +79,6 @@ class RejectLog:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._waiting or self._writer is None:
-            return
-        try:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=REJECT_SCHEMA))
-        except OSError as error:
-            raise self._full(error) from error
+        if self._waiting:
+            self._write(pa.Table.from_pylist(self._waiting, schema=REJECT_SCHEMA))
         self._waiting, self._waiting_bytes = [], 0
-
-    def _full(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"cannot be written: {error.strerror or 'the disk refuses'}",
-            remedy="free disk space or mend permissions, then run again",
-            file=self.path,
-        )

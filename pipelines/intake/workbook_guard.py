@@ -1,19 +1,21 @@
-"""Before a .xlsx is opened: is it one, can it be unpacked safely, and what does calamine not tell about it.
+"""Before a zipped workbook (.xlsx, .ods) is opened: can it be unpacked safely?
 
-An .xlsx is a zip of XML. What its directory says about sizes can be a lie, so every part is unpacked here once,
-in a stream and up to a limit, before a library that trusts the file loads it into memory.
+What a zip's directory says about sizes can be a lie, so every part is unpacked by us, in a stream and up to a limit,
+before a library that trusts the file loads it into memory.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import NoReturn, Self
+
+from lxml import etree
 
 from pipelines.errors import ExtractError
 
@@ -24,146 +26,183 @@ MAX_PACKING_RATIO = 200
 RATIO_MATTERS_FROM = 16 << 20
 # A workbook has a dozen parts and a few per sheet.
 MAX_PARTS = 10_000
-# The reader holds a sheet as a full grid of about 32 bytes per cell: 30 columns × 1,048,576 rows fit.
+# A reader holds a sheet as a full grid of about 32 bytes per cell: 38 columns × 1,048,576 rows fit.
 MAX_GRID_CELLS = 40_000_000
+# Cells share their text in the file (by number, by repetition); each has its own in memory.
+MAX_TEXT_BYTES = 4 << 30
 
+_MAX_SMALL_PART = 64 << 20
 _CHUNK = 1 << 20
-_SEAM = 512
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
-_CELL_COLUMN = re.compile(rb'<(?:x:)?c [^>/]*?r="([A-Z]{1,3})\d+"[^>/]*>')
-_ERROR_CELL = re.compile(rb'<c r="([A-Z]{1,3})(\d+)"[^>]*? t="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>([^<]*)</v>')
-_LAST_ROW = re.compile(rb'<row [^>]*?r="(\d+)"')
-_DATE_1904 = re.compile(rb'<workbookPr[^>]*\sdate1904="(?:1|true)"')
-
-ErrorCells = dict[tuple[int, int], str]
 
 
-@dataclass
-class WorkbookFacts:
-    """``error_cells``: per worksheet part, (row, column) 0-based → ``#REF!`` and the like."""
+class Package:
+    """The parts of a zipped workbook by name, without regard to case and kind of slash, as its readers take them.
 
-    date_system_1904: bool = False
-    error_cells: dict[str, ErrorCells] = field(default_factory=dict)
-    relations: bytes = b""
-    workbook: bytes = b""
-
-    def errors_of(self, sheet: str) -> ErrorCells:
-        """Error cells of the sheet with this name."""
-        for properties in re.findall(rb"<sheet\s([^>]*)>", self.workbook):
-            named = re.search(rb'name="([^"]*)"', properties)
-            relation = re.search(rb'r:id="([^"]*)"', properties)
-            if named is None or relation is None or _unescaped(named[1]) != sheet:
-                continue
-            for target in re.findall(rb"<Relationship\s[^>]*>", self.relations):
-                path = re.search(rb'Target="([^"]*)"', target)
-                if path is not None and b'Id="' + relation[1] + b'"' in target:
-                    return self.error_cells.get(path[1].decode().rsplit("/", 1)[-1], {})
-        return {}
-
-
-def inspect_workbook(path: Path, name: str) -> WorkbookFacts:
-    """Unpack every part once without keeping it; :class:`ExtractError` for what is no safe workbook.
-
+    Raises :class:`ExtractError` for what is no zip, has two parts of one name, is encrypted, or unpacks to too much.
     ``name`` is what the department called the file.
     """
-    facts = WorkbookFacts()
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
-            parts = archive.infolist()
-            if not any(part.filename == "xl/workbook.xml" for part in parts):
-                raise _not_a_workbook(name, parts)
-            if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        self._sizes: dict[str, int] = {}
+        self._raw = path.open("rb")
+        try:
+            with zipfile.ZipFile(self._raw) as archive:
+                entries = archive.infolist()
+            self.parts = {_key(entry.filename): entry for entry in entries}
+            stated = sum(entry.file_size for entry in entries)
+            packed = any(_is_too_packed(entry.file_size, entry) for entry in entries)
+            if len(entries) > MAX_PARTS or stated > MAX_UNPACKED_BYTES or packed:
                 raise _bomb(name)
-            room = MAX_UNPACKED_BYTES
-            for part in parts:
-                room -= _look_into(part, raw, name, room, facts)
-    except (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError) as error:
+            if len(self.parts) != len(entries) or any(entry.flag_bits & 1 for entry in entries):
+                raise damaged(name)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            self._raw.close()
+            raise damaged(name) from error
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._raw.close()
+
+    def unpack(self, part: str) -> Iterator[bytes]:
+        """The content of a part in pieces, whatever size the directory states."""
+        entry = self.parts.get(_key(part))
+        if entry is None:
+            raise damaged(self.name)
+        room = MAX_UNPACKED_BYTES - sum(size for other, size in self._sizes.items() if other != _key(part))
+        size = checksum = 0
+        try:
+            for piece in self._inflate(entry):
+                size += len(piece)
+                checksum = zlib.crc32(piece, checksum)
+                if size > room or _is_too_packed(size, entry):
+                    raise _bomb(self.name)
+                yield piece
+        except (zlib.error, struct.error, EOFError, OSError) as error:
+            raise damaged(self.name) from error
+        if checksum != entry.CRC:
+            raise damaged(self.name)
+        self._sizes[_key(part)] = size
+
+    def unpack_ahead(self, part: str) -> Iterator[bytes]:
+        """The same; the next piece is unpacked, in another thread, while the caller looks at this one."""
+        pieces = self.unpack(part)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbook-unpacking") as pool:
+            coming = pool.submit(next, pieces, None)
+            while (piece := coming.result()) is not None:
+                coming = pool.submit(next, pieces, None)
+                yield piece
+
+    def tree(self, part: str) -> etree._Element:
+        """A small part (workbook, relations, settings) as XML."""
+        content = b""
+        for piece in self.unpack(part):
+            content += piece
+            if len(content) > _MAX_SMALL_PART:
+                raise _bomb(self.name)
+        refuse_entities(content, self.name)
+        try:
+            return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
+        except etree.XMLSyntaxError as error:
+            raise damaged(self.name) from error
+
+    def try_out(self, part: str) -> None:
+        """Unpack a part and look at nothing but its size."""
+        for _ in self.unpack(part):
+            pass
+
+    def _inflate(self, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+        self._raw.seek(entry.header_offset)
+        header = _LOCAL_HEADER.unpack(self._raw.read(_LOCAL_HEADER.size))
+        self._raw.seek(header[9] + header[10], 1)
+        remaining = entry.compress_size
+        if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise damaged(self.name)
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS) if entry.compress_type == zipfile.ZIP_DEFLATED else None
+        while remaining > 0:
+            packed = self._raw.read(min(_CHUNK, remaining))
+            if not packed:
+                raise EOFError("the part ends early")
+            remaining -= len(packed)
+            if inflater is None:
+                yield packed
+                continue
+            while packed:
+                yield inflater.decompress(packed, _CHUNK)
+                packed = inflater.unconsumed_tail
+        if inflater is not None:
+            yield inflater.flush()
+            if not inflater.eof:
+                raise EOFError("the part ends early")
+
+
+def refuse_entities(content: bytes, name: str) -> None:
+    """A workbook's XML declares no entities; one that does means harm."""
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise ExtractError(
-            "the workbook is damaged and cannot be unpacked",
-            remedy="ask the department to open it in Excel or WPS, save it again and send it again",
+            "the workbook's XML declares entities, as no spreadsheet program does; it was not opened",
+            remedy="ask the department what made this file; ask for the table saved by Excel or WPS",
             file=name,
-        ) from error
-    return facts
+        )
 
 
-def _look_into(part: zipfile.ZipInfo, raw: BinaryIO, name: str, room: int, facts: WorkbookFacts) -> int:
-    """Unpack one part and note what matters in it; returns its true size."""
-    base = part.filename.rsplit("/", 1)[-1]
-    is_sheet = part.filename.startswith("xl/worksheets/") and base.endswith(".xml")
-    keep = part.filename in {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"}
-    size, seam, last_row = 0, b"", 0
-    columns: set[bytes] = set()
-    kept = b""
-    for chunk in _unpacked(part, raw):
-        size += len(chunk)
-        too_packed = size > RATIO_MATTERS_FROM and size > MAX_PACKING_RATIO * max(part.compress_size, 1)
-        if size > room or too_packed:
-            raise _bomb(name)
-        text = seam + chunk
-        if keep:
-            kept += chunk
-        if is_sheet:
-            columns.update(_CELL_COLUMN.findall(text))
-            rows = _LAST_ROW.findall(text[-_CHUNK // 16 :])
-            last_row = max(last_row, int(rows[-1])) if rows else last_row
-            if b't="e"' in text:
-                cells = facts.error_cells.setdefault(base, {})
-                for letters, row, value in _ERROR_CELL.findall(text):
-                    cells[int(row) - 1, _column_number(letters)] = value.decode(errors="strict")
-        seam = text[-_SEAM:]
-    if columns and last_row * (max(map(_column_number, columns)) + 1) > MAX_GRID_CELLS:
+def refuse_giant_grid(last_row: int, last_column: int, sheet: str, name: str) -> None:
+    """Refuse a sheet whose grid, up to its last filled row and column (both from 1), no reader can hold."""
+    if last_row * last_column > MAX_GRID_CELLS:
         raise ExtractError(
-            f"a sheet reaches to row {last_row:,} and column {max(columns, key=_column_number).decode()}: "
+            f"sheet {sheet} reaches to row {last_row:,} and column {column_letters(last_column)}: "
             "something stands far outside the table",
             remedy="ask the department to delete the rows and columns outside the table and to send it again",
             file=name,
         )
-    if part.filename == "xl/workbook.xml":
-        facts.workbook = kept
-        facts.date_system_1904 = _DATE_1904.search(kept) is not None
-    elif keep:
-        facts.relations = kept
-    return size
 
 
-def _unpacked(part: zipfile.ZipInfo, raw: BinaryIO) -> Iterator[bytes]:
-    """The part's content straight from its stream, whatever size the directory states."""
-    raw.seek(part.header_offset)
-    header = _LOCAL_HEADER.unpack(raw.read(_LOCAL_HEADER.size))
-    raw.seek(header[9] + header[10], 1)
-    remaining = part.compress_size
-    if part.flag_bits & 1 or part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise NotImplementedError("encrypted or unusual compression")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS) if part.compress_type == zipfile.ZIP_DEFLATED else None
-    while remaining > 0:
-        packed = raw.read(min(_CHUNK, remaining))
-        if not packed:
-            raise EOFError("the part ends early")
-        remaining -= len(packed)
-        if inflater is None:
-            yield packed
-            continue
-        while packed:
-            yield inflater.decompress(packed, _CHUNK)
-            packed = inflater.unconsumed_tail
-    if inflater is not None:
-        yield inflater.flush()
-        if not inflater.eof:
-            raise EOFError("the part ends early")
-
-
-def _column_number(letters: bytes) -> int:
+def column_number(letters: str) -> int:
+    """``A`` → 1, ``XFD`` → 16384."""
     number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number - 1
+    for letter in letters.upper():
+        number = number * 26 + ord(letter) - 64
+    return number
 
 
-def _unescaped(text: bytes) -> str:
-    plain = text.decode("utf-8")
-    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
-        plain = plain.replace(entity, character)
-    return plain
+def column_letters(number: int) -> str:
+    """1 → ``A``."""
+    letters = ""
+    while number:
+        number, letter = divmod(number - 1, 26)
+        letters = chr(65 + letter) + letters
+    return letters
+
+
+def damaged(name: str) -> ExtractError:
+    """What to say of a workbook that its reader cannot make sense of."""
+    return ExtractError(
+        "the workbook is damaged and cannot be read",
+        remedy="ask the department to open it in Excel or WPS, save it again and send it again",
+        file=name,
+    )
+
+
+def protected(name: str) -> ExtractError:
+    """What to say of a workbook that asks for a password."""
+    return ExtractError(
+        "the workbook is protected with a password",
+        remedy="ask the department to remove the password and to send it again",
+        file=name,
+    )
+
+
+def refuse_too_much_text(name: str) -> NoReturn:
+    """One long text that many cells share: small in the file, far too large once each cell has its own."""
+    raise _bomb(name)
 
 
 def _bomb(name: str) -> ExtractError:
@@ -174,11 +213,9 @@ def _bomb(name: str) -> ExtractError:
     )
 
 
-def _not_a_workbook(name: str, parts: list[zipfile.ZipInfo]) -> ExtractError:
-    is_ods = any(part.filename == "mimetype" for part in parts)
-    what = "an OpenDocument file" if is_ods else "a zip archive without a workbook"
-    return ExtractError(
-        f"the file is {what}",
-        remedy="ask for the table itself, saved as .xlsx or CSV",
-        file=name,
-    )
+def _is_too_packed(size: int, entry: zipfile.ZipInfo) -> bool:
+    return size > RATIO_MATTERS_FROM and size > MAX_PACKING_RATIO * max(entry.compress_size, 1)
+
+
+def _key(part: str) -> str:
+    return part.replace("\\", "/").lstrip("/").lower()

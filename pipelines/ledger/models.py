@@ -251,8 +251,9 @@ class Tombstone(Base):
 class WithdrawalSighting(Base):
     """A batch after which a record of the feed should no longer exist.
 
-    ``reason``: ``absent`` from a full dump, or ``revoked`` by the row itself. Whether the withdrawal is believed
-    follows from the sightings of successive batches; nothing else is stored about it.
+    ``reason``: ``absent`` from a full dump, or ``revoked`` by the row itself; ``unclear`` where a dump cannot say
+    whether a record that was absent still is, ``restored`` where a revoked record is reported as valid again. Whether
+    the withdrawal is believed follows from the sightings of successive batches; nothing else is stored about it.
     """
 
     __tablename__ = "withdrawal_sighting"

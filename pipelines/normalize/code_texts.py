@@ -15,7 +15,8 @@ _LABEL = re.compile(
     "^'?(?:(?:统一社会信用代码|社会信用代码|信用代码|组织机构代码|工商注册号|工商登记码|注册号|税务登记号|纳税人识别号"
     "|事业单位证书号|居民身份证号码|居民身份证号|身份证号码|身份证号|居民身份证|身份证|证件号码|代码):?'?)+"
 )
-_COPY_NUMBER = re.compile(r"(?:\((?:[0-9]{1,3}[/-][0-9]{1,3})?\))+\Z")
+_COPY_NUMBER = re.compile(r"(?:[;,.:、。]*\((?:[0-9]{1,3}[/-][0-9]{1,3})?\))+\Z")
+_PUNCTUATION = re.compile(r"([0-9A-Za-z)])[;,.:、。]+\Z")
 _DECIMAL_TAIL = re.compile(r"([0-9]+)\.0+")
 _HYPHEN = "‐‑‒–—−-"
 _HYPHENS = re.compile(f"[{_HYPHEN}]+")
@@ -34,8 +35,13 @@ def code_without_label(value: str) -> str:
 
 
 def code_without_copy_number(value: str) -> str:
-    """Without the number of a licence copy behind the code: (1/1), (1-1), ()."""
+    """Without the number of a licence copy behind the code, and what parts the two: (1/1), ;(1-1), ()."""
     return _COPY_NUMBER.sub("", value)
+
+
+def code_without_punctuation(value: str) -> str:
+    """Without what was typed behind the code: a semicolon, a full stop. What stands between two codes stays."""
+    return _PUNCTUATION.sub(r"\1", value)
 
 
 def digits_without_decimal_tail(value: str) -> str:

@@ -40,6 +40,24 @@ def explain_filled(session: Session, relation: str, flag: str, field: str, rule:
     )
 
 
+def explain_made(session: Session, relation: str, cell: Cell) -> None:
+    """Add a row for each value that was joined or split, from the cells it was made of.
+
+    Where a restricted field reads one of the columns too, the cells are covered: they may name more than this field.
+    """
+    cells = cell.cells_that_came
+    came = f"nullif(concat_ws(' + ', {', '.join(cells)}), '')" if len(cells) > 1 else cells[0]
+    rule = "MAP-001" if cell.source.how is not None and cell.source.how.join else "MAP-002"
+    old = "mask_document_number(came)" if cell.source.covered else "came"
+    # Kept for a moment, so that the comparison does not make every value a second time.
+    session.execute(
+        f"INSERT INTO repairs WITH pairs AS MATERIALIZED "
+        f"(SELECT row_no, {came} AS came, {cell.made(cells)} AS made FROM {relation}) "
+        f"SELECT row_no, {literal(cell.source.field.code)}, {literal(rule)}, {old}, made "
+        "FROM pairs WHERE came IS DISTINCT FROM made"
+    )
+
+
 def _insert(query: str) -> str:
     return f"INSERT INTO repairs SELECT row_no, field, rule, old, new FROM ({query})"
 

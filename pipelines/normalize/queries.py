@@ -55,6 +55,31 @@ class Cell:
     def lookup_table(self) -> str:
         return f"normalize_lookup_{self.number}"
 
+    @property
+    def came(self) -> str:
+        """The column with the cells that a made value comes from, as a list."""
+        return f"_came{self.number}"
+
+    @property
+    def cells(self) -> list[str]:
+        """SQL of the source cells; empty is NULL."""
+        return [f"nullif({identifier(column)}, '')" for column in self.source.columns]
+
+    @property
+    def cells_that_came(self) -> list[str]:
+        """SQL of the same cells, read from the column :attr:`came`."""
+        return [f"{self.came}[{place}]" for place, _ in enumerate(self.source.columns, 1)]
+
+    def made(self, cells: Sequence[str]) -> str:
+        """SQL of the value that is made of ``cells``. A cell that says "nothing" is not joined."""
+        how = self.source.how
+        if how is None or not self.source.is_made:
+            return cells[0]
+        if how.split is not None:
+            return f"nullif(trimmed(string_split({cells[0]}, {literal(how.split.by)})[{how.split.part}]), '')"
+        filled = ", ".join(f"text_or_null(trimmed({cell}))" for cell in cells)
+        return f"nullif(concat_ws({literal(how.separator)}, {filled}), '')"
+
 
 @dataclass(frozen=True)
 class PartQueries:
@@ -69,21 +94,32 @@ class PartQueries:
 
     @property
     def cells(self) -> list[Cell]:
-        """The fields that a source column fills."""
-        return [Cell(number, source) for number, source in enumerate(self.plan.sources) if source.column is not None]
+        """The fields that source columns fill."""
+        return [Cell(number, source) for number, source in enumerate(self.plan.sources) if source.columns]
+
+    @property
+    def made_cells(self) -> list[Cell]:
+        """The fields whose values are joined or split."""
+        return [cell for cell in self.cells if cell.source.is_made]
 
     @property
     def extra(self) -> dict[str, str]:
         """Source columns that are read for their own sake (exclusions, time stamp) and the columns they go to."""
-        wanted = [exclusion.column for exclusion in self.feed.exclude]
-        if self.feed.source_timestamp is not None:
-            wanted.append(self.feed.source_timestamp)
-        found = dict.fromkeys(column for column in map(self.plan.column, wanted) if column is not None)
+        wanted = [self.plan.column(exclusion.column) for exclusion in self.feed.exclude]
+        found = dict.fromkeys(column for column in (*wanted, self.plan.timestamp) if column is not None)
         return {column: f"_extra{number}" for number, column in enumerate(found)}
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        return (*HIDDEN, *self.extra.values())
+        """Columns of the part's table that are no part of a standard row."""
+        assumed = (_assumed(number) for number, _ in enumerate(self.plan.assumptions))
+        return (*HIDDEN, *assumed, *self.carried)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """What only the work on the part needs: a status that is no field, extra columns, cells of made values."""
+        beside = (s.field.code for s in self.plan.sources if s.field.code not in self.category.field_codes)
+        return (*beside, *self.extra.values(), *(cell.came for cell in self.made_cells))
 
     def scan(self) -> str:
         """Every row of the part as it came, finished unless it is suspect."""
@@ -91,7 +127,8 @@ class PartQueries:
         columns = [f"CAST({self.part.row_offset} + file_row_number AS BIGINT) AS row_no"]
         columns.append(f"CAST({self.part.line_expression} AS BIGINT) AS line")
         columns.append(f"{self.part.sheet_expression} AS sheet")
-        columns += [f"nullif({identifier(cell.source.column or '')}, '') AS {cell.value}" for cell in cells]
+        columns += [f"{cell.made(cell.cells)} AS {cell.value}" for cell in cells]
+        columns += [f"[{', '.join(cell.cells)}] AS {cell.came}" for cell in self.made_cells]
         columns += [f"nullif(trimmed({identifier(column)}), '') AS {name}" for column, name in self.extra.items()]
         query = f"SELECT {', '.join(columns)} FROM {self.part.source}"
         return self._finished(f"SELECT *, {_suspicion(cells)} AS _suspect FROM ({query})", "_suspect")
@@ -137,28 +174,54 @@ class PartQueries:
         query = f"SELECT *, {added} FROM ({query})"
         values[kind] = "coalesce(stated_kind, derived_kind)"
         values[number] = f"coalesce({values[number]}, borrowed_number)"
-        timestamp = None if self.feed.source_timestamp is None else self.plan.column(self.feed.source_timestamp)
+        timestamp = self.plan.timestamp
+        beside = {
+            source.field.code: self._value(source.field.code)
+            for source in self.plan.sources
+            if source.field.code not in values
+        }
         columns = [
             "row_no",
             f"{literal(self.part.extract)} AS extract",
             "sheet",
             "line",
             *(f"{value} AS {identifier(code)}" for code, value in values.items()),
-            f"{self._exclusion(values)} AS excluded_reason",
+            f"{self._exclusion({**values, **beside})} AS excluded_reason",
             f"{'CAST(NULL AS VARCHAR)' if timestamp is None else f'sortable_timestamp({self.extra[timestamp]})'} "
             "AS source_timestamp",
             f"{suspect} AS _suspect",
             "derived_kind IS NOT NULL AS _kind_derived",
             "borrowed_number IS NOT NULL AS _number_borrowed",
+            *(f"{value} AS {identifier(code)}" for code, value in beside.items()),
             *self.extra.values(),
+            *(cell.came for cell in self.made_cells),
         ]
-        return f"SELECT {', '.join(columns)} FROM ({query})"
+        return self._with_assumptions(f"SELECT {', '.join(columns)} FROM ({query})")
+
+    def _with_assumptions(self, query: str) -> str:
+        """Empty fields filled with what the edition assumes, in rows that need no repair any more."""
+        if not self.plan.assumptions:
+            return query
+        flags, filled = [], {}
+        for number, assumption in enumerate(self.plan.assumptions):
+            field = identifier(assumption.field)
+            value = identifier(assumption.copy_of) if assumption.copy_of else literal(assumption.value or "")
+            conditions = ["_suspect = 0", f"{field} IS NULL", f"{value} IS NOT NULL"]
+            conditions += [f"{identifier(code)} IS NOT NULL" for code in assumption.present]
+            conditions += [f"{identifier(code)} IS NULL" for code in assumption.absent]
+            flags.append(f"{' AND '.join(conditions)} AS {_assumed(number)}")
+            filled[field] = f"CASE WHEN {_assumed(number)} THEN {value} ELSE {field} END AS {field}"
+        return f"SELECT * REPLACE ({', '.join(filled.values())}) FROM (SELECT *, {', '.join(flags)} FROM ({query}))"
+
+    def assumed(self) -> list[tuple[str, str, str]]:
+        """(flag column, field, rule) of every assumption."""
+        return [(_assumed(number), a.field, a.rule) for number, a in enumerate(self.plan.assumptions)]
 
     def _value(self, code: str) -> str:
         """The value of a field, with its constant where it is empty."""
         source = self.plan.source(code)
         constant = "CAST(NULL AS VARCHAR)" if source.constant is None else literal(source.constant)
-        if source.column is None:
+        if not source.columns:
             return constant
         value = Cell(self.plan.sources.index(source), source).value
         return value if source.constant is None else f"coalesce({value}, {constant})"
@@ -168,6 +231,12 @@ class PartQueries:
             f"WHEN {_matches(exclusion, values, self.extra, self.plan)} THEN {literal(exclusion.reason_zh)}"
             for exclusion in self.feed.exclude
         ]
+        if self.plan.status is not None:
+            state = values[self.plan.status.code]
+            cases += [
+                f"WHEN {state} = {literal(revoked)} THEN {literal(reason)}"
+                for revoked, reason in self.plan.status.revoked.items()
+            ]
         return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
 
 
@@ -256,6 +325,10 @@ def _needs_lookup(treatment: Treatment, value: str) -> str:
     if treatment.always:
         test += f" OR {_is_one_of(value, treatment.always)}"
     return f"({test})"
+
+
+def _assumed(number: int) -> str:
+    return f"_assumed{number}"
 
 
 def _is_one_of(value: str, texts: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.engine.duck import Session, identifier
 from pipelines.engine.rows import RowsPart
 from pipelines.normalize.columns import plan_columns
-from pipelines.normalize.explanation import explain, explain_filled
+from pipelines.normalize.explanation import explain, explain_filled, explain_made
 from pipelines.normalize.queries import Cell, PartQueries
+from pipelines.normalize.statuses import check_statuses, mark_states
 
 PART = "normalize_part"
 SUSPECTS = "normalize_suspects"
@@ -39,12 +40,16 @@ class StandardResult:
 def standardise(
     session: Session, parts: Sequence[RowsPart], feed: Feed, category: Category, code_lists: dict[str, CodeList]
 ) -> StandardResult:
-    """Create the tables ``standard`` and ``repairs`` from the rows of a run.
+    """Create the tables ``standard``, ``repairs``, ``revocations`` and ``withheld`` from the rows of a run.
 
     ``standard`` has row_no, extract, sheet, line, each field of the category as VARCHAR in standard form (what
     cannot be repaired stays as cleaned text, empty is NULL), excluded_reason and source_timestamp (text that sorts
     by time). ``repairs`` has row_no, field, rule, old_value, new_value, one row per step that changed a value.
-    Raises :class:`ExtractError` when a column the feed names is absent.
+    ``revocations`` has row_no: rows that say that a decision was revoked; they are excluded. ``withheld`` has row_no
+    and rule: rows whose status waits for the department, and the rule that accuses them.
+
+    Raises :class:`BatchHeldError` when a column the feed names is absent, or when the header or the status is not of
+    the declared edition or holds values that nobody declared.
     """
     fields = ", ".join(f"{identifier(code)} VARCHAR" for code in category.field_codes)
     session.execute(
@@ -55,10 +60,13 @@ def standardise(
         "CREATE OR REPLACE TABLE repairs "
         "(row_no BIGINT, field VARCHAR, rule VARCHAR, old_value VARCHAR, new_value VARCHAR)"
     )
-    plans = [plan_columns(part, feed, category, code_lists) for part in parts]
+    session.execute("CREATE OR REPLACE TABLE revocations (row_no BIGINT)")
+    session.execute("CREATE OR REPLACE TABLE withheld (row_no BIGINT, rule VARCHAR)")
+    feeds = [feed.for_extract(part.extract_name) for part in parts]
+    plans = [plan_columns(part, own, category, code_lists) for part, own in zip(parts, feeds, strict=True)]
     unreadable = 0
-    for position, (part, plan) in enumerate(zip(parts, plans, strict=True)):
-        unreadable += _standardise_part(session, PartQueries(PART, SUSPECTS, part, plan, feed, category))
+    for position, (part, own, plan) in enumerate(zip(parts, feeds, plans, strict=True)):
+        unreadable += _standardise_part(session, PartQueries(PART, SUSPECTS, part, plan, own, category))
         if position == 0:
             # The first part, mostly the only one, becomes the table itself instead of being copied.
             session.execute("DROP TABLE standard")
@@ -87,18 +95,24 @@ def _standardise_part(session: Session, queries: PartQueries) -> int:
     untidy = _untidy_cells(session, queries.cells)
     looked_up = [cell for cell in untidy if cell.treatment.lookup and _look_up(session, queries, cell)]
     session.execute(f"INSERT INTO {PART} {queries.repaired(untidy, looked_up)}")
+    for cell in queries.made_cells:
+        explain_made(session, PART, cell)
     explain(session, SUSPECTS, untidy, looked_up)
     roles = queries.category.roles
     explain_filled(session, PART, "_kind_derived", roles.subject_kind, "ENUM-004")
     explain_filled(session, PART, "_number_borrowed", roles.document_number, "DOC-001")
+    for flag, field, rule in queries.assumed():
+        explain_filled(session, PART, flag, field, rule)
     session.execute(f"DROP TABLE {SUSPECTS}")
+    if queries.plan.status is not None:
+        check_statuses(session, PART, queries.part, queries.plan.status)
+        mark_states(session, PART, queries.plan.status)
     unreadable = 0
-    timestamp = None if queries.feed.source_timestamp is None else queries.plan.column(queries.feed.source_timestamp)
-    if timestamp is not None:
-        given = queries.extra[timestamp]
+    if queries.plan.timestamp is not None:
+        given = queries.extra[queries.plan.timestamp]
         unreadable = session.one(f"SELECT count({given}) FROM {PART} WHERE source_timestamp IS NULL")[0]
     for column in queries.hidden:
-        session.execute(f"ALTER TABLE {PART} DROP COLUMN {column}")
+        session.execute(f"ALTER TABLE {PART} DROP COLUMN {identifier(column)}")
     return int(unreadable)
 
 

@@ -18,6 +18,7 @@ from pipelines.normalize.code_texts import (
     code_without_copy_number,
     code_without_hyphens,
     code_without_label,
+    code_without_punctuation,
     digits_without_decimal_tail,
     digits_without_hyphens,
 )
@@ -158,6 +159,7 @@ def _code_steps(system: str) -> tuple[Step, ...]:
         macro_step("CODE-002", code_without_blanks),
         macro_step("TXT-006", text_without_spreadsheet_trick),
         macro_step("CODE-003", code_without_label),
+        macro_step("CODE-006", code_without_punctuation),
     ]
     if system not in {"identity_document", "plain"}:
         steps.append(macro_step("CODE-004", code_without_copy_number))

@@ -1,4 +1,4 @@
-"""A department judges its own file before sending it: the same rules, nothing stored."""
+"""A department judges its own file before sending it: the same rules and comparisons, nothing stored."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.errors import ExtractError
-from pipelines.intake.landing import land
-from pipelines.intake.reading import IntakeResult, read_landed
+from pipelines.intake.changes import Change
+from pipelines.intake.reading import IntakeResult, inspect_file
 from pipelines.operations.context import Context
 from pipelines.operations.judging import judge_rows, suite_of
-from pipelines.operations.status import sheets_left_out
+from pipelines.operations.noticing import notice_files, notice_values
 from pipelines.quality.findings import create_findings
 from pipelines.quality.rules import Suite
 
@@ -45,6 +45,7 @@ class CheckResult:
     suite: Suite
     unmapped_columns: tuple[str, ...]
     missing_fields: tuple[str, ...]
+    changes: tuple[Change, ...]
 
     @property
     def problems(self) -> int:
@@ -63,11 +64,12 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
         raise ExtractError("there is no such file", file=file, remedy="check the name")
     scratch = Path(tempfile.mkdtemp(prefix="guiji-check-"))
     try:
-        landed = land(file, scratch / "landing")
         suite = suite_of(context, category)
         with context.session() as session:
-            intake = read_landed(session, [landed], feed, category, scratch)
-            standard, _ = judge_rows(context, session, feed, intake.parts, received, suite)
+            intake = inspect_file(session, file, category, scratch, feed=feed)
+            noticed = notice_files(context, feed, category, received, intake.parts, intake.extracts)
+            standard, counts = judge_rows(context, session, feed, intake.parts, received, suite)
+            noticed = notice_values(session, category, counts, noticed)
             create_findings(session, suite, category, scratch / "rejects.parquet")
             outcomes = {
                 str(name): int(count)
@@ -85,7 +87,15 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
         shutil.rmtree(scratch, ignore_errors=True)
     reasons = [ReasonLine(str(rule), str(severity), int(rows), list(lines)) for rule, severity, rows, lines in found]
     return CheckResult(
-        file, intake, outcomes, reasons, repairs, suite, standard.unmapped_columns, standard.missing_fields
+        file,
+        intake,
+        outcomes,
+        reasons,
+        repairs,
+        suite,
+        standard.unmapped_columns,
+        standard.missing_fields,
+        noticed.changes,
     )
 
 
@@ -102,10 +112,14 @@ def render_check(result: CheckResult, console: Console) -> None:
     for title, names in (
         ("未识别的列（不会入库）", result.unmapped_columns),
         ("文件中没有的必填字段", result.missing_fields),
-        ("未读取的工作表", sheets_left_out(result.intake.extracts)),
     ):
         if names:
             console.print(f"{title}：{'、'.join(names)}", markup=False, highlight=False)
+    for change in result.changes:
+        rule = result.suite.rule(change.rule)
+        console.print(
+            f"{change.rule} {rule.message_zh}：{change.observed}。{rule.fix_zh}", markup=False, highlight=False
+        )
     if not result.reasons:
         return
     table = Table(title="问题与处理办法")

@@ -19,8 +19,9 @@ from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
+from pipelines.intake.changes import broken_dump
 from pipelines.ledger import models
-from pipelines.ledger.models import Run, Tombstone
+from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -32,6 +33,8 @@ from pipelines.operations.attempts import (
     run_folder,
 )
 from pipelines.operations.context import Context
+from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
+from pipelines.operations.sightings import sight
 from pipelines.quality import conservation
 from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
@@ -112,12 +115,22 @@ def _judge(context: Context, run: Run) -> None:
     parts = [RowsPart.from_json(data, folder / "rows") for data in manifest["parts"]]
     with context.ledger.read() as session:
         compared_with = last_published(session, run.feed)
+        extracts = session.scalars(select(Extract).where(Extract.run == run.id).order_by(Extract.position))
+        manifests = [extract.manifest for extract in extracts]
+    noticed = notice_files(context, feed, category, run.business_date, parts, manifests)
+    _keep_changes(context, run, noticed)
+    hold_for_lost_columns(feed, category, noticed.losses)
     with context.session() as session:
         standard, counts = judge_rows(context, session, feed, parts, run.business_date, suite)
+        noticed = notice_values(session, category, counts, noticed)
         create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
         compare_with_store(session)
+        sighted = sight(context, session, feed, run)
+        if sighted[0].dump is not None and sighted[0].dump.broken:
+            noticed = noticed.adding([broken_dump(sighted[0].dump.absent, sighted[0].dump.records)])
         _add_deadlines(context, session, category)
         create_findings(session, suite, category, folder / "rejects.parquet")
+        add_to_findings(session, suite, noticed.changes)
         judged = _measure(session, run, standard)
         conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
         second = validate_with_great_expectations(
@@ -139,6 +152,10 @@ def _judge(context: Context, run: Run) -> None:
             "compared_with": compared_with,
             "unmapped_columns": list(standard.unmapped_columns),
             "missing_fields": list(standard.missing_fields),
+            "shape": noticed.shape.as_json(),
+            "changes": [change.as_json() for change in noticed.changes],
+            "sighted": [one.as_json() for one in sighted],
+            "dump": sighted[0].as_json()["dump"],
         }
         ledger.execute(delete(models.RuleCount).where(models.RuleCount.run == run.id))
         ledger.execute(
@@ -154,6 +171,13 @@ def _judge(context: Context, run: Run) -> None:
                 for count in counts
             ],
         )
+
+
+def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
+    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show."""
+    with context.ledger.write() as ledger:
+        found = ledger.get_one(Run, run.id)
+        found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 
 def _tombstones(context: Context, category: str) -> pa.Table:
@@ -205,7 +229,8 @@ def _write_files(session: Session, folder: Path) -> None:
     session.write_parquet(
         """
         SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.record_key, s.content_hash, s.survivor,
-               c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional, st.excluded_reason
+               s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
+               st.excluded_reason
         FROM settled s JOIN standard st USING (row_no)
         LEFT JOIN changes c USING (row_no) LEFT JOIN clocked k USING (row_no)
         """,

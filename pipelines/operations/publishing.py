@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from pipelines.errors import GuijiError, RunConflictError
+from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
 from pipelines.operations.attempts import feed_lock, last_published, load_run, mark_failed, require_running, resume
 from pipelines.operations.context import Context
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.outbox import fill_outbox
-from pipelines.operations.settling import settle_quietly
+from pipelines.operations.settling import settle_what_is_owed
+from pipelines.operations.sightings import store_sightings
 from pipelines.quality import conservation
 
 
@@ -25,6 +26,8 @@ def publish_batch(context: Context, run_id: str) -> str:
     run = load_run(context, run_id)
     if run.state in {"unchanged", "published"}:
         return run_id
+    if run.state == "held":
+        raise BatchHeldError(f"the run {run_id} is held: {run.problem}", remedy="start the batch again after that")
     if _is_outrun(context, run):
         judge_batch(context, run_id)
     with feed_lock(context, run.feed):
@@ -34,7 +37,7 @@ def publish_batch(context: Context, run_id: str) -> str:
         except GuijiError as error:
             mark_failed(context, run_id, str(error))
             raise
-        settle_quietly(context, context.catalogue.feed(run.feed))
+        settle_what_is_owed(context, context.catalogue.feed(run.feed))
     return run_id
 
 
@@ -61,4 +64,5 @@ def _publish(context: Context, run: Run) -> None:
         found.state, found.stage, found.finished_at = "published", "published", now()
         batch = ledger.scalars(select(Batch).where(Batch.id == found.batch_id)).one()
         batch.run = run.id
+        store_sightings(context, ledger, session, found)
         fill_outbox(ledger, session, store.file_of(run.feed, run.id), found, endpoints, now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -20,12 +21,13 @@ from pipelines.ledger.models import Batch, Extract, Run
 from pipelines.operations.attempts import begin_run, feed_lock, mark_failed, mark_held, published_run, run_folder
 from pipelines.operations.context import Context
 from pipelines.operations.fingerprint import fingerprint
-from pipelines.operations.settling import settle_what_is_owed
+from pipelines.operations.settling import owed_runs, settle_what_is_owed
 
 
 def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
     """Open a new run of a batch, land its extracts and decode their rows; returns the run.
 
+    What a source is still owed from earlier batches is settled first; that it could not be is no reason not to pull.
     When the batch was published from the same bytes under the same rules, the run ends here as ``unchanged``.
     A problem marks the run failed, or held when somebody has to look, and is raised again; other feeds are not
     touched.
@@ -51,26 +53,38 @@ def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
 def _request(context: Context, feed: Feed, business_date: date) -> PullRequest:
     workspace = context.settings.scratch / "sources" / feed.feed
     workspace.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(context, feed, business_date)
     return PullRequest(
         settings=context.settings,
         feed=feed,
         business_date=business_date,
         workspace=workspace,
         watermark=_watermark(context, feed, business_date),
-        earlier=_earlier(context, feed, business_date),
+        earlier=tuple(extract for extract in earlier if extract.path.exists()),
+        lost=tuple(extract.name for extract in earlier if not extract.path.exists()),
+        owed=_owed(context, feed, business_date),
+        category=context.catalogue.category_of(feed),
     )
 
 
 def _earlier(context: Context, feed: Feed, business_date: date) -> tuple[LandedExtract, ...]:
-    """What the published run of this batch was made of, as far as the landing still has it."""
+    """What the published run of this batch was made of."""
     with context.ledger.read() as session:
         published = published_run(session, feed.feed, business_date)
         if published is None:
             return ()
         query = select(Extract).where(Extract.run == published.id).order_by(Extract.position)
         found = [(extract.sha256, extract.name, extract.bytes) for extract in session.scalars(query)]
-    landed = (LandedExtract(sha, name, landed_path(context.settings.landing, sha), size) for sha, name, size in found)
-    return tuple(extract for extract in landed if extract.path.exists())
+    landing = context.settings.landing
+    return tuple(LandedExtract(sha, name, landed_path(landing, sha), size) for sha, name, size in found)
+
+
+def _owed(context: Context, feed: Feed, business_date: date) -> tuple[Mapping[str, Any], ...]:
+    """Receipts of the feed's other batches that could not be settled yet."""
+    with context.ledger.read() as session:
+        runs = [run for run in owed_runs(session, feed.feed) if run.business_date != business_date]
+        receipts = [(run.manifest or {}).get("source", {}).get("receipt") for run in runs]
+    return tuple(receipt for receipt in receipts if receipt is not None)
 
 
 def _watermark(context: Context, feed: Feed, business_date: date) -> str | None:
@@ -111,10 +125,19 @@ def _is_unchanged(context: Context, run: Run, mark: str, pulled: Pull) -> bool:
 def _read(context: Context, feed: Feed, run: Run, pulled: Pull, mark: str) -> None:
     folder = run_folder(context, run.id)
     shutil.rmtree(folder, ignore_errors=True)
+    source = _source(pulled)
+    _note_landed(context, run, pulled, source)
     with context.session() as session:
         result = read_landed(session, list(pulled.extracts), feed, context.catalogue.category_of(feed), folder)
         totals = check_totals(session, result, pulled.declared)
-    _record(context, run, result, mark, {**_source(pulled), "totals": totals})
+    _record(context, run, result, mark, {**source, "totals": totals})
+
+
+def _note_landed(context: Context, run: Run, pulled: Pull, source: dict[str, Any]) -> None:
+    """Keep what was landed before it is read: of an extract that cannot be read this is all there is to know."""
+    landed = [{"name": extract.name, "sha256": extract.sha256, "bytes": extract.size} for extract in pulled.extracts]
+    with context.ledger.write() as session:
+        session.get_one(Run, run.id).manifest = {"source": source, "landed": landed}
 
 
 def _record(context: Context, run: Run, result: IntakeResult, mark: str, source: dict[str, Any]) -> None:

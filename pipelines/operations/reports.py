@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.operations.attempts import published_run, run_folder
 from pipelines.operations.context import Context, open_context
 from pipelines.operations.judging import VALIDATION_FILE, suite_of
+from pipelines.operations.withdrawals import withdrawals_of
 from pipelines.quality.data_docs import build_data_docs
 from pipelines.quality.rules import Rule
 from pipelines.reporting.metrics import FeedFigures, feed_figures
@@ -37,6 +38,7 @@ def build_site(
 
     ``progress`` hears how many steps are done, how many there are, and what comes next.
     """
+    withdrawals = withdrawals_of(context, business_date)
     with context.session() as session:
         return build(
             session,
@@ -46,6 +48,7 @@ def build_site(
             rule_texts(context),
             business_date,
             progress,
+            withdrawals,
         )
 
 

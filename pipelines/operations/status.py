@@ -1,20 +1,22 @@
-"""What went wrong, in one sentence per feed."""
+"""What went wrong, and what deserves a look, in one sentence each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 from sqlalchemy import select
 
-from pipelines.ledger.models import Extract, Run
+from pipelines.ledger.models import Run
 from pipelines.operations.attempts import published_run
 from pipelines.operations.context import Context
+from pipelines.operations.settling import settle_notices
+from pipelines.operations.withdrawals import withdrawals_of
+from pipelines.quality.suite import load_batch_rules
 
 
 def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
-    """(feed, problem) of every feed whose last run for the date failed, was abandoned or never took place."""
+    """(feed, problem) of every feed whose last run for the date failed, is held, was abandoned or never took place."""
     problems = []
     with context.ledger.read() as session:
         for feed in context.catalogue.feed_codes:
@@ -30,7 +32,9 @@ def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
                         f"no run for {business_date}; start it with 'guiji run --feed {feed} --date {business_date}'",
                     )
                 )
-            elif run.state in {"failed", "held"}:
+            elif run.state == "held":
+                problems.append((feed, f"HELD: {run.problem}"))
+            elif run.state == "failed":
                 problems.append((feed, run.problem or "failed without a message"))
             elif run.state in {"running", "abandoned"}:
                 problems.append((feed, f"run {run.id} ended while {run.stage}; run the batch again"))
@@ -38,21 +42,32 @@ def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
 
 
 def notices_of(context: Context, business_date: date) -> list[tuple[str, str]]:
-    """(feed, notice) of what a published batch left unread: whole sheets nobody declared and nobody knows."""
-    notices = []
+    """(feed, notice) of what is no failure and should be known all the same.
+
+    What has changed in the files or was left unread, what a source was not told yet, withdrawals to be confirmed.
+    """
+    notices: list[tuple[str, str]] = []
+    withdrawals = withdrawals_of(context, business_date)
     with context.ledger.read() as session:
         for feed in sorted(context.catalogue.feeds):
             run = published_run(session, feed, business_date)
-            if run is None:
-                continue
-            extracts = session.scalars(select(Extract).where(Extract.run == run.id).order_by(Extract.position))
-            names = sheets_left_out([extract.manifest for extract in extracts])
-            if names:
-                notices.append((feed, f"sheets not read: {', '.join(names)}; set format.sheet if they matter"))
+            found = [] if run is None else list(_file_notices(context, run))
+            found += settle_notices(session, feed, run)
+            proposed = [one for one in withdrawals if one.feed == feed]
+            if proposed:
+                believed = sum(one.believed for one in proposed)
+                found.append(
+                    f"{len(proposed)} withdrawals proposed, {believed} of them believed; see 'guiji withdrawals'"
+                )
+            notices += [(feed, notice) for notice in found]
     return notices
 
 
-def sheets_left_out(manifests: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Sheets of the extracts that hold something and were not read, with the reason."""
-    left_out = [item for manifest in manifests for item in manifest.get("sheets_left_out", {}).items()]
-    return tuple(f"{sheet}（{reason}）" for sheet, reason in left_out if reason != "empty")
+def _file_notices(context: Context, run: Run) -> Iterator[str]:
+    """The findings about the files of a run, in words."""
+    rules = {rule.code: rule for rule in load_batch_rules(context.settings)}
+    for change in (run.manifest or {}).get("changes", ()):
+        rule = rules.get(change["rule"])
+        place = f"{change['extract_name']}: " if change["extract_name"] else ""
+        text = f"{rule.message_en}; {rule.fix_en}" if rule is not None else "a rule that is gone"
+        yield f"{change['rule']} {place}{change['observed']} ({text})"

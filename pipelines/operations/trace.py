@@ -11,6 +11,7 @@ from sqlalchemy import select
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
 from pipelines.catalogue.headers import normalise_header
+from pipelines.catalogue.origins import field_origins
 from pipelines.engine.duck import Session, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import GuijiError
@@ -139,7 +140,7 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         extract=extract,
         source_row=source_row,
         restricted_columns=restricted_columns(
-            context.catalogue.feeds.get(run.feed), context.catalogue.categories[run.category], source_row
+            _feed_of(context, run, extract), context.catalogue.categories[run.category], source_row
         ),
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
@@ -147,19 +148,27 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
     )
 
 
+def _feed_of(context: Context, run: Run, extract: Extract | None) -> Feed | None:
+    """The feed as it holds for an extract; None when it is gone or wrong."""
+    feed = context.catalogue.feeds.get(run.feed)
+    return feed if feed is None or extract is None else feed.for_extract(extract.name)
+
+
 def restricted_columns(feed: Feed | None, category: Category, columns: Iterable[str]) -> frozenset[str]:
     """Source columns that fill a restricted field, by the feed's own mapping or by their header.
 
-    A column whose header speaks of identity documents counts as restricted, whatever it fills.
+    A column whose header speaks of identity documents, in any edition, counts as restricted, whatever it fills.
     """
     restricted = {field.code for field in category.fields if field.exposure == "restricted"}
-    mapped = {column.column for code in restricted if feed and (column := feed.column(code)) is not None}
+    names = list(columns)
+    editions = [edition.edition for edition in category.editions.values()]
     known = category.headers()
-    return frozenset(
-        name
-        for name in columns
-        if name in mapped or known.get(normalise_header(name)) in restricted or "证件号" in name or "身份" in name
-    )
+    mapped = {name for name in names if known.get(normalise_header(name)) in restricted}
+    if feed is not None:
+        for edition in (feed.edition, *editions):
+            origins = field_origins(names, feed.model_copy(update={"edition": edition}), category).fields
+            mapped |= {column for code in restricted & set(origins) for column in origins[code].columns}
+    return frozenset(name for name in names if name in mapped or "证件号" in name or "身份" in name)
 
 
 def _source_row(context: Context, session: Session, run: Run, row_no: int) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,9 @@ from rich.tree import Tree
 from pipelines.catalogue.categories import Category
 from pipelines.identity.masking import mask_document_number
 from pipelines.operations.trace import Delivery, RecordTrace, VersionTrace
+
+# What the manifest of a run keeps about its source besides where that is.
+_NO_PLACE = frozenset({"pulled_at", "watermark", "seconds", "settle_problem"})
 
 
 def trace_tree(trace: RecordTrace) -> Tree:
@@ -37,6 +41,8 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
         source.add(
             f"extract {escape(traced.extract.name)}, {traced.extract.bytes} bytes, SHA-256 {traced.extract.sha256}"
         )
+    for line in _pulled((traced.run.manifest or {}).get("source", {})):
+        source.add(escape(line))
     source.add(f"run {traced.run.id}, published {_instant(traced.run.finished_at)}")
     row = source.add("the row as it was sent")
     for name, cell in traced.source_row.items():
@@ -62,6 +68,20 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
         branch.add("delivery: owed to no endpoint")
     for delivery in traced.deliveries:
         _add_delivery(branch, delivery)
+
+
+def _pulled(source: Mapping[str, Any]) -> Iterator[str]:
+    """Where the extracts of a run were pulled from, when, and whether they held what the department declared."""
+    facts = [
+        f"{name} {source[name]}" for name in source if name not in _NO_PLACE and isinstance(source[name], str | int)
+    ]
+    if "pulled_at" in source:
+        yield f"pulled {datetime.fromisoformat(source['pulled_at']):%Y-%m-%d %H:%M:%S} UTC: {', '.join(facts)}"
+    for total in source.get("totals", ()):
+        compared = (
+            f"{name.replace('_', ' ')} {value}" for name, value in total.items() if name not in {"extract", "where"}
+        )
+        yield f"control totals of {total['where']} agree: {', '.join(compared)}"
 
 
 def _add_delivery(branch: Tree, delivery: Delivery) -> None:

@@ -45,6 +45,19 @@ def create_history(
     )
 
 
+def create_stock(session: Session, store: RecordStore, ledger: Ledger, feed: str, name: str = "stock") -> None:
+    """Create the table ``name``: every record of one feed that was ever published.
+
+    Columns: record_key, document_key, ``first_day`` (the earliest business date with a version).
+    """
+    store.versions(session, "all_versions", hidden_runs(ledger), feed)
+    session.execute(
+        f"CREATE OR REPLACE TABLE {identifier(name)} AS "
+        "SELECT record_key, min(document_key) AS document_key, min(business_date) AS first_day "
+        "FROM all_versions GROUP BY record_key"
+    )
+
+
 def current(
     session: Session,
     store: RecordStore,

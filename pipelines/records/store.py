@@ -131,7 +131,9 @@ class RecordStore:
         files: list[str] = []
         if DeltaTable.is_deltatable(str(self.folder)):
             chosen = [("feed", "=", feed)] if feed else None
-            files = DeltaTable(str(self.folder)).file_uris(file_pruning_predicate=chosen)
+            uris = DeltaTable(str(self.folder)).file_uris(file_pruning_predicate=chosen)
+            # An address escapes the letters of the folder above; the two parts below it are plain: feed=<feed>/<run>.
+            files = [str(self.folder.joinpath(*uri.split("/")[-2:])) for uri in uris]
         if not files:
             self._empty_view(session, name)
             return

@@ -10,11 +10,11 @@ from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Run
 from pipelines.records.store import RecordStore
 
-UNFINISHED = ("failed", "abandoned")
+UNFINISHED = ("failed", "abandoned", "held")
 
 
 def sweep_crashed_runs(ledger: Ledger, stores: Mapping[str, RecordStore], feed: str | None = None) -> list[str]:
-    """Remove the versions of every failed or abandoned run, optionally of one feed; returns the runs swept.
+    """Remove the versions of every failed, abandoned or held run, optionally of one feed; returns the runs swept.
 
     Safe to kill and repeat: a run is marked only after its files are gone.
     """

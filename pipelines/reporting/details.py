@@ -21,7 +21,7 @@ from pipelines.ledger.models import DeliveryFinding, Extract, Outbox, Run
 from pipelines.reporting.batches import of_batch
 from pipelines.reporting.redaction import WITHHELD, redact
 from pipelines.reporting.run_files import RunFiles, run_files
-from pipelines.reporting.source_columns import source_columns_of_fields
+from pipelines.reporting.source_columns import all_source_columns
 from pipelines.reporting.words import REPAIRS
 from pipelines.settings import Settings
 
@@ -201,8 +201,11 @@ def _quoted_values(
     if not files.is_kept or not files.parts:
         return {}
     columns = files.source_columns()
-    mapped = source_columns_of_fields(feed, category, columns)
-    harmless = {index for code, index in mapped.items() if category.field(code).type in _TELLING_NOTHING}
+    read = all_source_columns(feed, category, files)
+    kinds = set(_harmless_fields(category))
+    # A column that several fields read is harmless only when all of them are.
+    telling = {index for code, indices in read.items() if code not in kinds for index in indices}
+    harmless = {index for code in kinds for index in read.get(code, ())} - telling
     cells = ", ".join(f"c{index}" for index in range(len(columns)) if index not in harmless)
     session.register("report_rejected", pa.table({"record_key": pa.array(sorted(record_keys), pa.string())}))
     session.register("report_harmless", pa.table({"field": pa.array([*_harmless_fields(category)], pa.string())}))

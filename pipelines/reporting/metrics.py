@@ -20,11 +20,12 @@ from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Batch, Outbox, Run
 from pipelines.reporting.batches import of_batch
 from pipelines.reporting.counts import Counts
+from pipelines.reporting.file_findings import FileFinding, file_findings
 from pipelines.reporting.reasons import ReasonCount, merge_reasons, reason_counts
 from pipelines.reporting.run_files import run_files
 from pipelines.settings import Settings
 
-State = Literal["published", "running", "failed", "missing"]
+State = Literal["published", "running", "held", "failed", "missing"]
 NO_COUNTS = Counts()
 _RUN_COUNTS = tuple(column.name for column in fields(Counts) if column.name in Run.__table__.columns)
 
@@ -34,9 +35,11 @@ class FeedFigures:
     """One batch in figures.
 
     ``state`` is ``published`` when the batch has a run that counts; otherwise all counts are 0 and ``problem`` says
-    why, if anything says so. ``last_published`` is the newest business date, up to this one, with a published run.
-    ``earliest_deadline`` is the first one that was not over on the business date, ``earliest_open_deadline`` the
-    first of a delivery that no receiver has confirmed. ``reasons`` is None when the run's folder was cleared.
+    why, if anything says so. A batch that is ``held`` waits for somebody: its files are not what the feed describes.
+    ``file_findings`` say what was noticed about the files, also of a batch that is held. ``last_published`` is the
+    newest business date, up to this one, with a published run. ``earliest_deadline`` is the first one that was not over
+    on the business date, ``earliest_open_deadline`` the first of a delivery that no receiver has confirmed. ``reasons``
+    is None when the run's folder was cleared.
     """
 
     feed: str
@@ -54,6 +57,7 @@ class FeedFigures:
     earliest_deadline: date | None = None
     earliest_open_deadline: date | None = None
     reasons: tuple[ReasonCount, ...] | None = ()
+    file_findings: tuple[FileFinding, ...] = ()
 
     @property
     def conservation(self) -> str:
@@ -131,6 +135,7 @@ def feed_figures(
             state=_state(run),
             problem=None if run is None else _without_paths(run.problem, settings),
             last_published=_last_published(ledger_session, feed_code, business_date),
+            file_findings=() if run is None else file_findings(run),
         )
         if run is None or run.state != "published":
             return base
@@ -190,9 +195,8 @@ def _run_to_report(session: LedgerSession, feed: str, business_date: date) -> Ru
 def _state(run: Run | None) -> State:
     if run is None:
         return "missing"
-    if run.state in {"published", "running"}:
-        return "published" if run.state == "published" else "running"
-    return "failed"
+    known: dict[str, State] = {"published": "published", "running": "running", "held": "held"}
+    return known.get(run.state, "failed")
 
 
 def _last_published(session: LedgerSession, feed: str, business_date: date) -> date | None:

@@ -19,12 +19,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipelines.reporting.charts import outcome_segments, reason_bars
 from pipelines.reporting.counts import Counts, Ratio
 from pipelines.reporting.details import Details
+from pipelines.reporting.file_findings import file_finding_lines
 from pipelines.reporting.metrics import DepartmentFigures, FeedFigures
 from pipelines.reporting.reasons import ReasonCount
+from pipelines.reporting.withdrawals import Withdrawal
 from pipelines.reporting.words import OWNERS, SEVERITIES, RuleTexts, chinese_date, rule_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHARTED_REASONS = 10
+SHOWN_WITHDRAWALS = 50
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,13 @@ def feed_page(
     *,
     endpoint_names: Mapping[str, str],
     workbook: str | None,
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> str:
     """The scorecard of one batch as HTML.
 
     ``details`` is None when the batch has no published run, ``workbook`` the file name beside the page, if one was
-    written, ``endpoint_names`` the Chinese names by endpoint code.
+    written, ``endpoint_names`` the Chinese names by endpoint code. ``withdrawals`` are what the feed's batches up to
+    this one suggest; of many the first are shown.
     """
     return _render(
         "feed.html.j2",
@@ -63,6 +68,10 @@ def feed_page(
         endpoints=endpoint_names,
         workbook=workbook,
         **_reasons(figures.reasons or (), figures.counts.received, texts),
+        file_findings=file_finding_lines(figures.file_findings, texts),
+        withdrawals=withdrawals[:SHOWN_WITHDRAWALS],
+        more_withdrawals=len(withdrawals[SHOWN_WITHDRAWALS:]),
+        believed=sum(one.believed for one in withdrawals),
         segments=outcome_segments(figures.counts),
     )
 

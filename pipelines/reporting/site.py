@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from pipelines.ledger.database import Ledger
 from pipelines.reporting.details import batch_details
 from pipelines.reporting.metrics import FeedFigures, department_figures, feed_figures
 from pipelines.reporting.scorecard import department_page, feed_page, index_page
+from pipelines.reporting.withdrawals import Withdrawal
 from pipelines.reporting.words import RuleTexts
 from pipelines.reporting.workbook import write_workbook
 from pipelines.settings import Settings
@@ -42,13 +43,14 @@ def build(
     rule_texts: RuleTexts,
     business_date: date,
     progress: Progress | None = None,
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> ReportPaths:
     """Write ``<reports>/<business date>/``: ``index.html`` and per department ``index.html``, pages, workbooks.
 
-    Every feed of the catalogue has a page, also one without data: that is what must be seen first. Each file
-    appears whole or not at all; pages and workbooks of an earlier build that no longer apply are removed at the
-    end. The same published batches give the same bytes. Raises :class:`StorageError` when the disk refuses or a
-    file of a run is missing.
+    Every feed of the catalogue has a page, also one without data: that is what must be seen first. ``withdrawals`` are
+    the proposals of all feeds on that date. Each file appears whole or not at all; pages and workbooks of an earlier
+    build that no longer apply are removed at the end. The same published batches give the same bytes. Raises
+    :class:`StorageError` when the disk refuses or a file of a run is missing.
     """
     report = progress or (lambda _done, _total, _what: None)
     folder = settings.reports / business_date.isoformat()
@@ -64,6 +66,7 @@ def build(
     for done, batch in enumerate(figures, start=len(feeds)):
         report(done, steps, batch.feed)
         details = None
+        proposed = [one for one in withdrawals if one.feed == batch.feed]
         workbook = folder / batch.department / f"{batch.feed}.xlsx"
         if batch.run is not None:
             feed = catalogue.feed(batch.feed)
@@ -72,7 +75,17 @@ def build(
         if batch.reasons is not None and batch.run is not None:
             contact = catalogue.department_of(feed).contact
             lines = write_workbook(
-                session, settings, ledger, feed, category, batch, rule_texts, endpoint_names, contact, workbook
+                session,
+                settings,
+                ledger,
+                feed,
+                category,
+                batch,
+                rule_texts,
+                endpoint_names,
+                contact,
+                workbook,
+                withdrawals=proposed,
             )
             if lines:
                 workbooks[batch.feed] = workbook
@@ -82,6 +95,7 @@ def build(
             rule_texts,
             endpoint_names=endpoint_names,
             workbook=workbook.name if batch.feed in workbooks else None,
+            withdrawals=proposed,
         )
         pages.append(_write(folder / batch.department / f"{batch.feed}.html", page))
     report(steps - 1, steps, "index")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 
@@ -13,6 +14,7 @@ from pipelines.reporting.metrics import FeedFigures
 TOP_REASONS = 3
 STATES = {
     "running": ("still running", "yellow"),
+    "held": ("HELD until somebody has looked, nothing of the batch was published", "bold red"),
     "failed": ("FAILED, nothing of the batch was published", "bold red"),
     "missing": ("NO DATA for this business date", "bold red"),
 }
@@ -31,7 +33,7 @@ def summary_table(figures: Sequence[FeedFigures]) -> Table:
         if batch.state == "published":
             table.add_row(
                 Text("\n").join((feed, *_outcomes(batch))),
-                Text("\n").join((_conservation(batch), *_rates(batch), *_reasons(batch))),
+                Text("\n").join((_conservation(batch), *_rates(batch), *_reasons(batch), *_file_findings(batch))),
                 Text("\n").join((*_delivered(batch), _deadline(batch))),
             )
         else:
@@ -75,6 +77,14 @@ def _reasons(batch: FeedFigures) -> list[Text]:
         Text(f"{reason.rows:>7,}  {reason.code}", _reason_style(reason.severity))
         for reason in batch.reasons[:TOP_REASONS]
     ]
+
+
+def _file_findings(batch: FeedFigures) -> list[Text]:
+    """What was noticed about the files, by rule; 'guiji status' says it in words."""
+    counts = Counter(finding.rule for finding in batch.file_findings)
+    return (
+        [Text(f"files: {', '.join(f'{rule} × {count}' for rule, count in sorted(counts.items()))}")] if counts else []
+    )
 
 
 def _reason_style(severity: str) -> str:

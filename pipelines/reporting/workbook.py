@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time
 from pathlib import Path
@@ -20,13 +20,15 @@ from pipelines.engine.duck import Session
 from pipelines.errors import StorageError
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
-from pipelines.reporting import workbook_pages
+from pipelines.reporting import file_sheets, workbook_pages
 from pipelines.reporting.batches import of_batch
+from pipelines.reporting.file_findings import file_finding_lines
 from pipelines.reporting.metrics import FeedFigures
 from pipelines.reporting.problem_lines import create_lines, read_lines
 from pipelines.reporting.run_files import run_files
 from pipelines.reporting.sheets import LINES_PER_SHEET, Formats
 from pipelines.reporting.source_columns import source_columns_of_fields
+from pipelines.reporting.withdrawals import Withdrawal
 from pipelines.reporting.words import RuleTexts
 from pipelines.settings import Settings
 
@@ -45,13 +47,15 @@ def write_workbook(
     contact: str | None,
     path: Path,
     *,
+    withdrawals: Sequence[Withdrawal] = (),
     lines_per_sheet: int = LINES_PER_SHEET,
 ) -> int:
     """Write the workbook of one published batch to ``path``, atomically; returns the lines in it.
 
-    Nothing is written, and 0 returned, when there is nothing to mend: no problem row, no warning, no undecodable
-    line, no rejection by a receiver. The same batch gives the same bytes. Memory does not grow with the lines.
-    Raises :class:`StorageError` when the disk refuses or a file of the run is missing.
+    Nothing is written, and 0 returned, when there is nothing to do: no problem row, no warning, no undecodable line, no
+    rejection by a receiver, nothing wrong with the files, no withdrawal to confirm. The same batch gives the same
+    bytes. Memory does not grow with the lines. Raises :class:`StorageError` when the disk refuses or a file of the run
+    is missing.
     """
     if figures.run is None:
         raise ValueError(f"the batch of {figures.feed} has no published run")
@@ -62,13 +66,15 @@ def write_workbook(
         ).all()
     files = run_files(settings, run)
     counts = create_lines(session, files, rejections)
-    total = counts["block"] + counts["warn"] + run.lines_undecoded
+    about_files = file_finding_lines(figures.file_findings, rule_texts)
+    total = counts["block"] + counts["warn"] + run.lines_undecoded + len(withdrawals)
+    total += sum(finding.severity != "info" for finding in about_files)
     if total == 0:
         return 0
     columns = files.source_columns()
     layout = workbook_pages.Layout(
         source_headers=columns,
-        positions=source_columns_of_fields(feed, category, columns),
+        positions=source_columns_of_fields(feed, category, files),
         field_names={field.code: field.name_zh for field in category.fields},
         rule_texts=rule_texts,
         endpoint_names=endpoint_names,
@@ -86,6 +92,10 @@ def write_workbook(
             )
             rows = (row for batch in rejects for row in batch.to_pylist())
             workbook_pages.reject_sheet(book, formats, layout, rows)
+        if about_files:
+            file_sheets.file_sheet(book, formats, about_files)
+        if withdrawals:
+            file_sheets.withdrawal_sheet(book, formats, withdrawals)
         workbook_pages.summary_sheet(book, formats, layout, figures)
         workbook_pages.help_sheet(book, formats, figures, contact)
     return total

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,27 +11,14 @@ from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.catalogue.feeds import feed_schedules
 from pipelines.catalogue.headers import normalise_header
 from pipelines.errors import CatalogueError
-from pipelines.settings import PROJECT_ROOT, Settings
-
-
-@pytest.fixture
-def schemas(tmp_path: Path) -> Path:
-    shutil.copytree(PROJECT_ROOT / "schemas", tmp_path / "schemas")
-    return tmp_path / "schemas"
+from pipelines.settings import Settings
+from tests.catalogue.conftest import edit
 
 
 def load(schemas: Path) -> None:
     catalogue = load_catalogue(Settings(root=schemas.parent))
     for feed in catalogue.feed_codes:
         catalogue.feed(feed)
-
-
-def edit(path: Path, old: str, new: str) -> int:
-    """Replace the first ``old`` in a file; returns the line it stands on."""
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return text[: text.index(old)].count("\n") + 1
 
 
 def test_the_projects_own_catalogue_loads() -> None:
@@ -60,7 +46,7 @@ def test_categories_say_what_the_field_tables_say(shared: Path, category: str, t
     ("file", "old", "new", "words"),
     [
         ("departments/market/penalty.yaml", "category: administrative_penalty", "category: penalties", "penalties"),
-        ("departments/market/penalty.yaml", "edition: 2018", "edition: 2016", "2016"),
+        ("departments/market/penalty.yaml", "edition: 2018", "edition: 2017", "2017"),
         ("departments/market/penalty.yaml", "  path:", "  pth:", "pth"),
         ("departments/market/penalty.yaml", "  path: ", "  path: ../", "below the inbox"),
         ("departments/market/penalty.yaml", "province_sandbox", "nowhere", "nowhere"),

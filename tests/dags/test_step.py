@@ -9,12 +9,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from step import step
 
 from pipelines.errors import (
+    BatchHeldError,
     CatalogueError,
     ConservationError,
     DeliveryError,
     ExtractError,
     GuijiError,
     RunConflictError,
+    SourceError,
     StorageError,
 )
 
@@ -28,14 +30,14 @@ def fail_with(error: BaseException) -> AirflowException:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", [CatalogueError, ExtractError, ConservationError])
+@pytest.mark.parametrize("kind", [CatalogueError, ExtractError, BatchHeldError, ConservationError])
 def test_what_no_retry_can_mend_fails_at_once(kind: type[GuijiError]) -> None:
     failure = fail_with(kind("it is so", remedy="do that", file="inbox/a.csv", line=7))
     assert isinstance(failure, AirflowFailException)
     assert str(failure) == "inbox/a.csv, line 7: it is so — do that"
 
 
-@pytest.mark.parametrize("kind", [DeliveryError, RunConflictError, StorageError, GuijiError])
+@pytest.mark.parametrize("kind", [SourceError, DeliveryError, RunConflictError, StorageError, GuijiError])
 def test_what_may_pass_is_tried_again(kind: type[GuijiError]) -> None:
     failure = fail_with(kind("it is down", remedy="wait"))
     assert not isinstance(failure, AirflowFailException)

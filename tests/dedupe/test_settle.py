@@ -57,6 +57,10 @@ def settle(
     verdict_schema = pa.schema([("row_no", pa.int64()), ("reasons", pa.list_(pa.string())), ("blocking", pa.bool_())])
     duck.register("verdicts", pa.Table.from_pylist(verdicts, schema=verdict_schema))
     duck.register("tombstones", pa.table({"record_key": pa.array(list(tombstones), pa.string())}))
+    waiting = [(number, row["withheld"]) for number, row in enumerate(rows) if "withheld" in row]
+    duck.execute("CREATE OR REPLACE TABLE withheld (row_no BIGINT, rule VARCHAR)")
+    for number, rule in waiting:
+        duck.execute("INSERT INTO withheld VALUES ($row, $rule)", {"row": number, "rule": rule})
     add_keys(duck, CATEGORY)
     settle_batch(duck, conflict)  # type: ignore[arg-type]
     return duck.arrow("SELECT * FROM settled ORDER BY row_no").to_pylist()
@@ -72,6 +76,27 @@ def test_an_exact_duplicate_points_to_its_first_row(duck: Session) -> None:
         ("duplicate", ["DUP-001"], 0),
         ("duplicate", ["DUP-001"], 0),
     ]
+
+
+def test_a_row_whose_status_waits_for_the_department_is_quarantined(duck: Session) -> None:
+    rows = [
+        {"withheld": "STATUS-001"},
+        {"CF_WSH": "示市监罚〔2026〕2号", "withheld": "STATUS-002", "reasons": ["CF-C01a"]},
+    ]
+    assert outcomes(settle(duck, rows)) == [
+        ("quarantined", ["STATUS-001"], None),
+        ("quarantined", ["CF-C01a", "STATUS-002"], None),
+    ]
+
+
+def test_a_row_that_waits_does_not_win_over_a_clean_one(duck: Session) -> None:
+    settled = settle(duck, [{}, {"CF_NR": "更正后的内容", "withheld": "STATUS-001"}], "last_row")
+    assert [row["outcome"] for row in settled] == ["accepted", "quarantined"]
+
+
+def test_an_excluded_row_stays_excluded_whatever_its_status(duck: Session) -> None:
+    settled = settle(duck, [{"excluded_reason": "2016版状态1", "withheld": "STATUS-001"}])
+    assert outcomes(settled) == [("excluded", ["EXCL-001"], None)]
 
 
 def test_amounts_are_compared_as_numbers_and_document_numbers_without_bracket_style(duck: Session) -> None:

@@ -15,10 +15,12 @@ from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
 from pipelines.catalogue.formats import Format
 from pipelines.catalogue.sources import FolderSource
-from pipelines.engine.duck import Session, session
+from pipelines.engine.duck import Session, identifier, session
 from pipelines.engine.rows import LINE_COLUMN, RowsPart, lines_beside
 from pipelines.intake.csv_reader import CsvRows, read_csv
 from pipelines.intake.header_search import KnownHeaders
+from pipelines.intake.landing import land
+from pipelines.intake.reading import IntakeResult, read_landed
 from pipelines.intake.rejects import Reject
 from pipelines.settings import Settings
 
@@ -92,3 +94,28 @@ def read(duck: Session, tmp_path: Path) -> Callable[..., ReadCsv]:
         return ReadCsv(found, rows_of(target, found.first_line), rejects)
 
     return go
+
+
+@pytest.fixture
+def take(duck: Session, category: Category, tmp_path: Path) -> Callable[..., IntakeResult]:
+    """Read one file, given as bytes, as the only extract of a penalty batch."""
+
+    def go(data: bytes, name: str, feed: Feed | None = None) -> IntakeResult:
+        (tmp_path / "inbox").mkdir(exist_ok=True)
+        path = tmp_path / "inbox" / name
+        path.write_bytes(data)
+        return read_landed(duck, [land(path, tmp_path / "landing")], feed, category, tmp_path / "run")
+
+    return go
+
+
+def located(duck: Session, part: RowsPart) -> list[tuple[str, int, dict[str, str]]]:
+    """(sheet, line, filled cells by column) of a part, as the next step sees them."""
+    cells = ", ".join(identifier(column) for column in part.columns)
+    query = (
+        f"SELECT {part.sheet_expression}, {part.line_expression}, {cells} FROM {part.source} ORDER BY file_row_number"
+    )
+    return [
+        (sheet, line, {name: value for name, value in zip(part.columns, values, strict=True) if value is not None})
+        for sheet, line, *values in duck.rows(query)
+    ]

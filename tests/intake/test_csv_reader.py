@@ -10,22 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.intake.conftest import ReadCsv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.catalogue.formats import Format
 from pipelines.errors import ExtractError, StorageError
-from pipelines.intake.csv_scanner import MAX_LINE_BYTES, MAX_RECORD_LINES
+from pipelines.intake.csv_records import MAX_LINE_BYTES, MAX_RECORD_LINES
+from tests.intake.conftest import ReadCsv
 
 Read = Callable[..., ReadCsv]
 BOTH = pytest.mark.parametrize("fast", [True, False], ids=["fast", "careful"])
+WAY = {"utf-8": "fast", "utf-8-sig": "fast", "utf-16": "fast", "gb18030": "mended"}
 RELAXED = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @BOTH
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
-@pytest.mark.parametrize("delimiter", [",", "\t", ";"], ids=["comma", "tab", "semicolon"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"], ids=["comma", "tab", "semicolon", "pipe"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 def test_every_encoding_delimiter_and_line_end(
     read: Read, encoding: str, delimiter: str, line_end: str, fast: bool
@@ -37,8 +38,7 @@ def test_every_encoding_delimiter_and_line_end(
     assert result.rejects == []
     assert result.found.manifest["physical_lines"] == 3
     assert result.found.manifest["encoding"].startswith(encoding.removesuffix("-sig"))
-    expected_way = "fast" if fast and line_end != "\r" and encoding != "gb18030" else "careful"
-    assert result.found.manifest["way"] == expected_way
+    assert result.found.manifest["way"] == (WAY[encoding] if fast else "careful")
 
 
 @BOTH
@@ -204,7 +204,7 @@ def test_a_disk_that_fills_up_while_rows_are_written(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pipelines.intake.rows_writer.pq.ParquetWriter.write_table", full)
+    monkeypatch.setattr("pipelines.intake.parquet_file.pq.ParquetWriter.write_table", full)
     with pytest.raises(StorageError, match=r"No space left.*free disk space"):
         read(b"a,b,c\n1,2,3\n", fast=False)
     assert [path.name for path in tmp_path.iterdir()] == ["extract"]

@@ -78,3 +78,25 @@ def test_column_names_never_collide() -> None:
     names = unique_names(["a", "A", "a#2", "", "", "FILENAME", "第4列"])
     assert len({name.casefold() for name in names}) == 7
     assert names[:2] == ("a", "A#2")
+
+
+def test_three_rows_make_a_header_when_only_together_they_are_known() -> None:
+    known = KnownHeaders(frozenset({"相对人名称", "代码一", "代码二", "决定日期"}), 0, ())
+    rows = [
+        ["公示表", "", "", ""],
+        ["相对人", "", "", "决定"],
+        ["名称", "代码", "", "日期"],
+        ["", "一", "二", ""],
+        ["甲", "1", "2", "3"],
+    ]
+    header = find_header(rows, known, Format())
+    assert header is not None
+    assert (header.first, header.last) == (1, 3)
+    assert header.columns == ("相对人名称", "代码一", "代码二", "决定日期")
+
+
+def test_a_long_text_is_no_header_and_costs_nothing() -> None:
+    rows = [["名称", "代码一", "x"], ["事" * 30_000, "名" * 30_000, "称" * 30_000]]
+    header = find_header(rows, KNOWN, Format())
+    assert header is not None
+    assert header.last == 0

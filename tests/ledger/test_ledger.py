@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import inspect, select, text
 
 from pipelines.errors import StorageError
 from pipelines.ledger.database import Ledger, migrate, open_ledger
 from pipelines.ledger.models import Base, Batch
-
-POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/"
+from tests.databases import new_postgresql_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,17 +21,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.sqlite'}"
         return
-    name = f"guiji_test_{uuid.uuid4().hex[:12]}"
-    server = create_engine(POSTGRESQL + "postgres", isolation_level="AUTOCOMMIT")
-    try:
-        with server.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-    except OperationalError:
-        pytest.skip("no PostgreSQL answers on 127.0.0.1:5432")
-    yield POSTGRESQL + name
-    open_ledger(POSTGRESQL + name).engine.dispose()
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with new_postgresql_database() as opened:
+        address = opened.render_as_string(hide_password=False)
+        yield address
+        open_ledger(address).engine.dispose()
 
 
 @pytest.fixture

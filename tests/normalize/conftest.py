@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Outcome:
-    """What standardising left: rows as dictionaries in order of row_no, repairs as tuples."""
+    """What standardising left: rows as dictionaries in order of row_no, repairs as tuples, what the status decided."""
 
     rows: list[dict[str, Any]]
     repairs: list[tuple[Any, ...]]
     result: StandardResult
+    revoked: list[int]
+    withheld: dict[int, str]
 
     def column(self, code: str) -> list[str | None]:
         return [row[code] for row in self.rows]
@@ -66,7 +68,9 @@ def run(catalogue: Catalogue, tmp_path: Path) -> Standardise:
             names = duck.columns("standard")
             rows = duck.rows("SELECT * FROM standard ORDER BY row_no")
             repairs = duck.rows("SELECT row_no, field, rule, old_value, new_value FROM repairs")
-        return Outcome([dict(zip(names, row, strict=True)) for row in rows], repairs, result)
+            revoked = [row[0] for row in duck.rows("SELECT row_no FROM revocations ORDER BY row_no")]
+            withheld = dict(duck.rows("SELECT row_no, rule FROM withheld"))
+        return Outcome([dict(zip(names, row, strict=True)) for row in rows], repairs, result, revoked, withheld)
 
     return standardise_columns
 

@@ -55,6 +55,9 @@ USCC: list[Case] = [
     ("11119900MA9900028H（1/1）", "11119900MA9900028H", "TXT-002 CODE-004"),
     ("11119900MA9900028H(1-1)", "11119900MA9900028H", "CODE-004"),
     ("11119900MA9900028H()", "11119900MA9900028H", "CODE-004"),
+    ("11119900MA9900028H；", "11119900MA9900028H", "TXT-002 CODE-006"),
+    ("11119900MA9900028H,(1-1)。", "11119900MA9900028H", "CODE-006 CODE-004"),
+    ("11119900MA9900028H;11119900MA990001XH", "11119900MA9900028H;11119900MA990001XH", ""),
     ("'11119900MA9900028H", "11119900MA9900028H", "TXT-006"),
     ("410000000000001.0", "410000000000001", "TXT-007"),
     ("/", None, "TXT-001"),
@@ -269,4 +272,10 @@ def test_every_repair_is_described(catalogue: Catalogue) -> None:
     found = all_treatments(catalogue)
     found += [treatment(field_of(catalogue, "CF_NR_FK"), catalogue.code_lists, unit="元")]
     used = {step.rule for each in found for step in each.steps} | {rule for each in found for rule, _ in each.lookup}
-    assert set(described) == used | {"ENUM-004", "DOC-001"}
+    assumed = {
+        assumption.rule
+        for category in catalogue.categories.values()
+        for edition in category.editions.values()
+        for assumption in edition.assumptions
+    }
+    assert set(described) == used | assumed | {"ENUM-004", "DOC-001", "MAP-001", "MAP-002"}

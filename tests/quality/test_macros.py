@@ -42,11 +42,13 @@ from pipelines.engine.duck import session
         ("has_special_characters('a\u200bb')", True),
         ("is_masked_name('李某')", True),
         ("is_masked_name('XX公司')", True),
+        ("is_masked_name('<masked>')", True),
         ("is_masked_name('EXXON公司')", False),
         ("is_masked_name('示例公司')", False),
         ("has_lost_characters('王?')", True),
         ("has_lost_characters('怎么样(?)公司')", False),
         ("is_masked_code('9199********XXXX')", True),
+        ("is_masked_code('<MASKED>')", True),
         ("is_masked_code('9144030071526726XG')", False),
         ("is_scientific('9.13302E+17')", True),
         ("is_scientific('91330282E7196379D')", False),
@@ -74,7 +76,7 @@ def test_no_filter_loses_a_value_that_a_rule_looks_for() -> None:
     chance = random.Random(7)
     alphabet = "示例公司甲乙某X×*?？〓□<>/&;#0123456789x锟斤拷烫屯\ufffd\ue000\u200b\x01 \n(某)ab。\U000f0001"
     texts = ["".join(chance.choices(alphabet, k=chance.randint(1, 14))) for _ in range(40_000)]
-    texts += ["电话13812345678", "&nbsp;", "<br>", "屯屯屯", "XX", "李某", "a𠮷"]
+    texts += ["电话13812345678", "&nbsp;", "<br>", "屯屯屯", "XX", "李某", "a𠮷", "<masked>", "脱敏"]
     with session() as duck:
         duck.register("texts", pa.table({"t": texts}))
         lost, found = duck.one(

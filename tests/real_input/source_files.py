@@ -51,8 +51,13 @@ class RealFile:
 SAMR = RealFile("samr_penalty", "penalties/samr_penalties.csv", encoding="utf-8")
 NFRA = RealFile("nfra_penalty", "penalties/nfra_penalties_100.csv", encoding="utf-8")
 MEE = RealFile("mee_penalty", "messy/env_penalties_mee2017_masked.xlsx")
+MEE_TEXT = RealFile("mee_list", "penalties/env_penalties_mee2017.csv", encoding="utf-8")
 COMMERCE = RealFile("commerce_dishonest", "messy/dishonest_ecommerce_500_masked.xlsx")
+COMMERCE_TEXT = RealFile("commerce_list", "lists/dishonest_ecommerce_500.csv", encoding="utf-8")
+TRANSPORT = RealFile("transport_dishonest", "lists/dishonest_transport_270.csv", encoding="utf-8")
 COURTS = RealFile("courts_crime", "messy/ocr_fin_crime_org_a_masked.xlsx")
+COURTS_TEXT = RealFile("courts_list", "lists/ocr_fin_crime_org_a.csv", encoding="utf-8")
+SAFETY = RealFile("safety_blacklist", "lists/ocr_safety_blacklist.csv", encoding="utf-8")
 TAX = RealFile(
     "nanhai_tax_arrears",
     "messy/tax_arrears_nanhai_2015Q2_masked.xls",
@@ -60,11 +65,38 @@ TAX = RealFile(
     notes=(("一、企业低于200万", 191),),
 )
 REGISTRY = RealFile("registry_names", "messy/registry_name_anomalies_gb18030.csv", encoding="gb18030")
+REGISTRY_TEXT = RealFile("registry_unusual_names", "registry/registry_name_anomalies.csv", encoding="utf-8")
+ORGANISATIONS = RealFile("registry_organisations", "registry/registry_orgs_100k.csv", encoding="utf-8")
+UNUSUAL_CODES = RealFile("registry_unusual_codes", "registry/registry_code_anomalies_200.csv", encoding="utf-8")
+RAGGED = RealFile("registry_ragged_rows", "registry/registry_ragged_rows.csv", encoding="utf-8")
+SHARED_CODES = RealFile("registry_shared_codes", "registry/registry_same_code_diff_name.csv", encoding="utf-8")
+PREFIXES = RealFile("registry_prefixes", "registry/uscc_nonenterprise_prefix.csv", encoding="utf-8")
 MONTHLY = RealFile("templates_monthly", "messy/双公示月报表统计模板.xls")
 POWERS = RealFile("templates_powers", "messy/行政权力目录模板.xlsx")
 
-LISTS = (SAMR, NFRA, MEE, COMMERCE, COURTS, TAX, REGISTRY)
+LISTS = (
+    SAMR,
+    NFRA,
+    MEE,
+    MEE_TEXT,
+    COMMERCE,
+    COMMERCE_TEXT,
+    TRANSPORT,
+    COURTS,
+    COURTS_TEXT,
+    SAFETY,
+    TAX,
+    REGISTRY,
+    REGISTRY_TEXT,
+    ORGANISATIONS,
+    UNUSUAL_CODES,
+    RAGGED,
+    SHARED_CODES,
+    PREFIXES,
+)
 TEMPLATES = (MONTHLY, POWERS)
+# The same list as a workbook and as text, or in two encodings.
+TWINS = ((MEE, MEE_TEXT), (COMMERCE, COMMERCE_TEXT), (COURTS, COURTS_TEXT), (REGISTRY, REGISTRY_TEXT))
 
 
 def half_width(text: str) -> str:

@@ -214,3 +214,10 @@ def test_one_decision_of_two_feeds_is_owed_once(
         owed = list(ledger_session.scalars(select(Outbox).where(Outbox.withheld_at.is_(None))))
         assert [row.feed for row in owed] == [survivor]
         assert len(list(ledger_session.scalars(select(Consolidation)))) == 1
+
+
+def test_the_store_may_lie_in_a_folder_with_any_name(duck: Session, ledger: Ledger, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "归集 数据" / "records", CATEGORY)
+    write(duck, store, ledger, "run", "feed", MONDAY, [{"record_key": "k", "version": 1}])
+    store.versions(duck, "all_versions", [])
+    assert duck.rows("SELECT record_key FROM all_versions") == [("k",)]

@@ -56,6 +56,8 @@ RULES = {
         RuleStub("TOMB-001", None, "block", "该记录已撤回", "请勿重复报送", "us"),
         RuleStub("LINE-001", None, "block", "本行无法解码", "请重新导出"),
         RuleStub("LINE-002", None, "block", "单元格个数与表头不符", "请检查分隔符"),
+        RuleStub("SRC-001", None, "info", "出现新的列", "无需处理", "us"),
+        RuleStub("SRC-002", None, "block", "列不见了", "请恢复该列"),
     )
 }
 
@@ -114,6 +116,16 @@ REJECTS = (
     ("a.csv", 14, "LINE-002", 8, 7, "0012,少一列,张某".encode("gb18030")),
 )
 EXTRACT, SECOND_EXTRACT = "a" * 64, "b" * 64
+# A finding about a file, as the manifest of a run keeps it.
+CHANGE = {
+    "rule": "SRC-002",
+    "observed": "处罚机关",
+    "extract": EXTRACT,
+    "extract_name": "x.csv",
+    "sheet": "",
+    "line": 1,
+    "field": "CF_CFJG",
+}
 
 
 @dataclass
@@ -173,7 +185,7 @@ def small_installation(tmp_path: Path) -> Iterator[Installation]:
     ):
         (root / "schemas" / "departments" / department / f"{feed}.yaml").write_text(
             f"feed: {department}_{feed}\nname_zh: {department}处罚（{feed}）\ncategory: administrative_penalty\n"
-            f"edition: 2018\nendpoints: [{endpoint}]\nsource: {{path: {department}}}\n{extra}",
+            f"edition: 2018\nendpoints: [{endpoint}]\nsource: {{kind: folder, path: {department}}}\n{extra}",
             encoding="utf-8",
         )
     settings = Settings(root=root, home=tmp_path / "var", inbox=tmp_path / "inbox")

@@ -6,10 +6,11 @@ import shutil
 from datetime import date, timedelta
 
 import pytest
-from reporting_batch import DAY, FEED, Installation, make_run
+from reporting_batch import CHANGE, DAY, FEED, Installation, make_run
 
 from pipelines.errors import StorageError
 from pipelines.reporting.counts import Counts, Ratio
+from pipelines.reporting.file_findings import FileFinding
 from pipelines.reporting.metrics import FeedFigures, department_figures, feed_figures
 from pipelines.reporting.reasons import ReasonCount
 
@@ -99,6 +100,17 @@ def test_a_feed_that_has_failed_for_weeks_is_louder_than_any_problem(installatio
 def test_a_running_batch_is_no_failure(installation: Installation) -> None:
     installation.add_run(make_run("huanbao_penalty", DAY, "running"), published=False)
     assert figures(installation, "huanbao_penalty").state == "running"
+
+
+def test_a_held_batch_is_no_failure_and_says_what_was_noticed(installation: Installation) -> None:
+    manifest = {"changes": [CHANGE]}
+    installation.add_run(
+        make_run("huanbao_penalty", DAY, "held", problem="a column is missing", manifest=manifest), published=False
+    )
+    batch = figures(installation, "huanbao_penalty")
+    assert (batch.state, batch.problem, batch.needs_work) == ("held", "a column is missing", True)
+    assert batch.file_findings == (FileFinding("SRC-002", "处罚机关", "x.csv", "", 1, "CF_CFJG"),)
+    assert batch.loudness < figures(installation).loudness
 
 
 def test_a_cleared_run_folder_leaves_the_ledgers_figures(installation: Installation) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import openpyxl
 import pytest
 from reporting_batch import (
+    CHANGE,
     DAY,
     FEED,
     LONG_DIGITS,
@@ -26,6 +29,7 @@ from reporting_batch import (
 
 from pipelines.errors import StorageError
 from pipelines.reporting.site import ReportPaths, build
+from pipelines.reporting.withdrawals import Withdrawal
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -164,6 +168,37 @@ def test_a_failed_feed_is_the_first_thing_on_the_index(installation: Installatio
     assert text.index("归集失败") < text.index("归集量")
     assert "x.csv: empty <file>" in text
     assert "从未成功归集" in text
+
+
+def test_what_was_noticed_about_files_stands_on_the_page_of_a_held_batch(installation: Installation) -> None:
+    changes = [CHANGE | {"rule": "SRC-001", "observed": "新列 <b>"}, CHANGE]
+    run = make_run("huanbao_penalty", DAY, "held", problem="a column is missing", manifest={"changes": changes})
+    installation.add_run(run, published=False)
+    site = build_site(installation)
+    text = Page((site.index.parent / "huanbao" / "huanbao_penalty.html").read_text(encoding="utf-8")).text
+    assert text.index("已暂停，等待核实") < text.index("列不见了") < text.index("新列 <b>")
+    assert "请恢复该列" in text
+    assert "已暂停" in Page(site.index.read_text(encoding="utf-8")).text
+
+
+def test_withdrawals_are_listed_on_the_page_and_in_the_workbook(installation: Installation) -> None:
+    known = Withdrawal(FEED, "administrative_penalty", "k" * 64, "市监罚〔2026〕1号", "absent", DAY, 2, 2, True)
+    proposed = [known, replace(known, record_key="r" * 64, document_number=None, sightings=1, believed=False)]
+    proposed += [replace(known, record_key=f"{number:064}", feed="huanbao_penalty") for number in range(3)]
+    site = build(
+        installation.session,
+        installation.settings,
+        installation.catalogue,
+        installation.ledger,
+        RULES,
+        DAY,
+        withdrawals=proposed,
+    )
+    text = Page(feed_page(site)).text
+    for expected in ("共 2 条，其中已确认可撤回 1 条", "市监罚〔2026〕1号", "待确认（1/2）", "k" * 12):
+        assert expected in text
+    sheet = openpyxl.load_workbook(site.workbooks[FEED])["拟撤回记录"]
+    assert [line[-1].value for line in sheet.iter_rows(min_row=3)] == ["k" * 64, "r" * 64]
 
 
 def test_a_mended_batch_loses_its_workbook(installation: Installation) -> None:

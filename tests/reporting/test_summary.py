@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from reporting_batch import DAY, Installation, make_run
+from reporting_batch import CHANGE, DAY, Installation, make_run
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -54,6 +54,18 @@ def test_silent_feeds_come_first_and_say_for_how_long(installation: Installation
     assert "last published 2026-02-24, 9 days ago" in text
     assert "x.csv: empty" in text
     assert "it was never published" in text
+
+
+def test_a_held_batch_and_findings_about_files_are_shown(installation: Installation) -> None:
+    manifest = {"changes": [CHANGE, CHANGE | {"rule": "SRC-001"}, CHANGE]}
+    run = make_run("huanbao_penalty", DAY, "held", problem="a column is missing", manifest=manifest)
+    installation.add_run(run, published=False)
+    held = figures(installation, "huanbao_penalty")
+    text = " ".join(printed([held], width=140).replace("│", " ").split())
+    assert "HELD until somebody has looked, nothing of the batch was published" in text
+    assert "a column is missing" in text
+    published = replace(figures(installation), file_findings=held.file_findings)
+    assert "files: SRC-001 × 1, SRC-002 × 2" in printed([published], width=140)
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])

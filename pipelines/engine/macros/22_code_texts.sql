@@ -10,9 +10,12 @@ CREATE OR REPLACE MACRO code_without_label(value) AS regexp_replace(
     ''
 );
 
--- The number of a licence copy behind the code: (1/1), (1-1), ().
+-- The number of a licence copy behind the code, and what parts it from the code: (1/1), ;(1-1), ().
 CREATE OR REPLACE MACRO code_without_copy_number(value) AS
-    regexp_replace(value, '(?:\((?:[0-9]{1,3}[/-][0-9]{1,3})?\))+$', '');
+    regexp_replace(value, '(?:[;,.:、。]*\((?:[0-9]{1,3}[/-][0-9]{1,3})?\))+$', '');
+
+-- What people type behind a code: a semicolon, a full stop. What stands between two codes stays.
+CREATE OR REPLACE MACRO code_without_punctuation(value) AS regexp_replace(value, '([0-9A-Za-z)])[;,.:、。]+$', '\1');
 
 -- "410000.0", what a spreadsheet library makes of a number.
 CREATE OR REPLACE MACRO digits_without_decimal_tail(value) AS regexp_replace(value, '^([0-9]+)\.0+$', '\1');

@@ -28,7 +28,7 @@ CREATE OR REPLACE MACRO is_suspect_text(value) AS
     regexp_matches(value, '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{200B}-\x{200F}\x{2028}\x{2029}\x{E000}-\x{F8FF}\x{FEFF}\x{FFFD}\x{F0000}-\x{10FFFD}锟烫屯<&]|[0-9]{11}');
 
 -- The same for names that are masked or have lost characters.
-CREATE OR REPLACE MACRO is_suspect_name(value) AS regexp_matches(value, '[*＊某Xx×╳?？〓□■]');
+CREATE OR REPLACE MACRO is_suspect_name(value) AS regexp_matches(value, '[*＊某Xx×╳?？〓□■<脱]');
 
 -- What receivers refuse as special characters: control and zero-width characters, markup and its entities.
 CREATE OR REPLACE MACRO has_special_characters(value) AS
@@ -38,9 +38,9 @@ CREATE OR REPLACE MACRO has_special_characters(value) AS
 CREATE OR REPLACE MACRO has_lost_characters(value) AS
     regexp_matches(value, '[\x{4E00}-\x{9FFF}][?？〓□■][?？〓□■]*|^[?？〓□■]');
 
--- A name that somebody masked: 张*, 李某某, XX公司.
+-- A name that somebody masked: 张*, 李某某, XX公司, <masked>.
 CREATE OR REPLACE MACRO is_masked_name(value) AS
-    regexp_matches(value, '[*＊]|某某|^.{1,2}某$|^某|(?:^|[^A-Za-z])(?:[Xx]{2,}|[×╳]{2,})(?:[^A-Za-z]|$)');
+    regexp_matches(value, '[*＊]|(?i:<masked>)|脱敏|某某|^.{1,2}某$|^某|(?:^|[^A-Za-z])(?:[Xx]{2,}|[×╳]{2,})(?:[^A-Za-z]|$)');
 
 -- Several parties in one name: "甲公司;乙公司", "甲公司、乙店".
 CREATE OR REPLACE MACRO names_several(value) AS
@@ -53,8 +53,8 @@ CREATE OR REPLACE MACRO names_several(value) AS
 CREATE OR REPLACE MACRO is_test_name(value) AS
     regexp_full_match(value, '(?i)(?:测试|试用|test|demo|ceshi|aaa+|1{3,}|123+)(?:数据|企业|单位|公司)?[0-9]*');
 
--- A code that somebody masked: stars, or a run of X.
-CREATE OR REPLACE MACRO is_masked_code(value) AS regexp_matches(value, '[*＊●]|[Xx×]{3,}|某');
+-- A code that somebody masked: stars, a run of X, or the word for it.
+CREATE OR REPLACE MACRO is_masked_code(value) AS regexp_matches(value, '[*＊●]|(?i:<masked>)|脱敏|[Xx×]{3,}|某');
 
 -- A code that a spreadsheet turned into a number and wrote as 9.13302E+17.
 CREATE OR REPLACE MACRO is_scientific(value) AS regexp_full_match(value, '[0-9](?:\.[0-9]*)?[Ee]\+?[0-9]{1,2}');

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
 from pipelines.intake.landing import LandedExtract
 from pipelines.settings import Settings
@@ -16,12 +17,16 @@ from pipelines.settings import Settings
 
 @dataclass(frozen=True)
 class Declared:
-    """What the department says an extract holds: rows, the sum of one source column. ``where``: where it says so."""
+    """What the department says an extract holds: rows, the sum of one source column. ``where``: where it says so.
+
+    ``of`` are the SHA-256 of the extracts it speaks for, where these are several but not all of the batch.
+    """
 
     where: str
     rows: int | None = None
     amount: Decimal | None = None
     amount_column: str | None = None
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,10 @@ class PullRequest:
     ``workspace`` is a folder that the feed keeps between attempts (for transfers to be resumed); the connector owns
     what lies in it. ``watermark`` is what the last published batch before ``business_date`` gave as its own.
     ``earlier`` are the extracts of this batch's published run, when it is pulled again: a source that gives out
-    everything once (read flags, files moved away) answers with them and what is new. ``progress`` takes a short text
-    for whoever watches.
+    everything once (read flags, files moved away) answers with them and what is new. ``lost`` are the names of those
+    that the landing no longer has: such a source cannot give them out again. ``owed`` are receipts of other
+    batches whose source could not be told yet: what they name is taken already. ``category`` is needed only where
+    a file has to be read to know its day. ``progress`` takes a short text for whoever watches.
     """
 
     settings: Settings
@@ -41,6 +48,9 @@ class PullRequest:
     workspace: Path
     watermark: str | None = None
     earlier: tuple[LandedExtract, ...] = ()
+    lost: tuple[str, ...] = ()
+    owed: tuple[Mapping[str, Any], ...] = ()
+    category: Category | None = None
     progress: Callable[[str], None] = lambda _text: None
 
 
@@ -69,9 +79,10 @@ class Connector(Protocol):
     It raises :class:`SourceError` when the source is down or refuses, :class:`ExtractError` when the department has to
     act.
     ``settle`` runs after the batch was published, maybe long after and more than once for the same receipt: it tells
-    the source what was taken (moves files, sets read flags). It raises :class:`SourceError` when that failed.
+    the source what was taken (moves files, sets read flags). It raises :class:`SourceError` when that failed and has to
+    be tried again; it returns a sentence for everything it left undone for good, such as a file that changed meanwhile.
     """
 
     def pull(self, request: PullRequest) -> Pull: ...
 
-    def settle(self, settings: Settings, feed: Feed, receipt: Mapping[str, Any]) -> None: ...
+    def settle(self, settings: Settings, feed: Feed, receipt: Mapping[str, Any]) -> Sequence[str] | None: ...

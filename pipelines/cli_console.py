@@ -1,0 +1,12 @@
+"""Where the commands print."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+# A pipe or a log has no width of its own; tables need some.
+out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
+err = Console(stderr=True)
