@@ -7,7 +7,9 @@ agrees on them; what is no row goes to the rejects. DuckDB reads strictly, and m
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -32,6 +34,7 @@ _GROUP_ROWS = 30_720
 # DuckDB's own limit; a longer line needs to be announced.
 _MAX_LINE = 2 << 20
 _COPIED_AT_ONCE = 1 << 20
+_WRITTEN_BEHIND = 16
 
 
 def read_mended(
@@ -144,6 +147,8 @@ class _Copy:
         self._head = head
         self._beside = beside
         self._copy: BinaryIO | None = None
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="csv-copy")
+        self._writing: deque[Future[int]] = deque()
         self._reach = head.data_offset
         self._rows = self._returned = 0
         self._gap = self._ended = False
@@ -158,6 +163,7 @@ class _Copy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._writer.shutdown()
         if self._copy is not None:
             self._copy.close()
         self._beside.unlink(missing_ok=True)
@@ -172,7 +178,7 @@ class _Copy:
         self.longest = max(self.longest, piece.longest)
         self._suits = self._suits and piece.untouched and not self._gap and not self._ended
         if not self._suits:
-            self._begun().write(_with_line_feeds(piece.rows) if piece.plain else piece.rows)
+            self._write(_with_line_feeds(piece.rows) if piece.plain else piece.rows)
             return
         self._reach += len(piece.rows)
         self._rows += piece.lines.count
@@ -186,8 +192,17 @@ class _Copy:
         none_returned = self._returned == 0 and self._returned_before == 0
         if self._suits and self._copy is None and (all_returned or none_returned):
             return self._source, lines
-        self._begun().close()
+        copy = self._begun()
+        while self._writing:
+            self._writing.popleft().result()
+        copy.close()
         return self._beside, 1
+
+    def _write(self, rows: bytes) -> None:
+        """Hand rows to the other thread, which is a few pieces behind."""
+        self._writing.append(self._writer.submit(self._begun().write, rows))
+        if len(self._writing) > _WRITTEN_BEHIND:
+            self._writing.popleft().result()
 
     def _begun(self) -> BinaryIO:
         """The copy, with all rows in it that were taken while the file itself seemed to do."""

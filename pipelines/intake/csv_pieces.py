@@ -67,6 +67,10 @@ class _Stretch:
     def __getitem__(self, index: int) -> bytes:
         return self.data[self.starts[index] : self.starts[index + 1]].removesuffix(b"\n")
 
+    def is_empty(self, index: int) -> bool:
+        """Whether a line is nothing but its end."""
+        return self.data[self.starts[index] : self.starts[index + 1]] in {b"\n", b"\r\n"}
+
     def part(self, start: int, stop: int) -> _Stretch:
         offset = self.starts[start]
         starts = self.starts[start : stop + 1] - offset
@@ -144,7 +148,7 @@ class CsvPieces:
             record = self._records.read(lines, index, lines.line + index, final=final)
             if record is None:
                 break
-            text.add(record, lines.line + index, is_empty=not lines[index].strip(b"\r"))
+            text.add(record, lines.line + index, is_empty=lines.is_empty(index))
             index += record.lines
         return text.piece(), index
 

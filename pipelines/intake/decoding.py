@@ -29,6 +29,7 @@ _UTF8_WORDS = tuple(word.encode() for word in ("公司", "行政", "\ufffd"))
 
 _WIDE_PAIR = re.compile(rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|([\x81-\xfe])[\x40-\x7e\x80-\xfe]", re.DOTALL)
 _LEAST_COMMON_SHARE = 0.7
+_CHINESE_IN_UTF8 = re.compile(rb"[\xe1-\xf4]")
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,12 @@ def byte_order_mark(head: bytes) -> tuple[Encoding | None, int]:
 
 
 def dominant_encoding(sample: bytes) -> LineEncoding:
-    """What a sample of whole lines is mostly in; UTF-8 when nothing speaks for either."""
+    """What a sample of whole lines is mostly in; UTF-8 when nothing speaks for either.
+
+    The bytes of a few everyday words are both: 食品 in GB18030 is also ``ʳƷ`` in UTF-8. Chinese in UTF-8 has other bytes.
+    """
     if _decodes(sample, "utf-8"):
-        return "utf-8"
+        return "gb18030" if not _CHINESE_IN_UTF8.search(sample) and _reads_as_chinese(sample) else "utf-8"
     if _decodes(sample, "gb18030"):
         return "gb18030"
     votes = {"utf-8": 0, "gb18030": 0}

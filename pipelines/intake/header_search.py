@@ -82,14 +82,14 @@ def find_header(
     if fixed is not None:
         last = min(fixed + layout.header_rows, len(rows)) - 1
         return _header(rows, fixed, last, known) if fixed < len(rows) else None
-    searched = rows[:SEARCH_ROWS]
+    searched = [[_clean(cell) for cell in row] for row in rows[:SEARCH_ROWS]]
     size = layout.header_rows
     sizes = range(1, _MOST_HEADER_ROWS + 1) if size == 1 else (size,)
     windows = [(first, first + size - 1) for size in sizes for first in range(len(searched) - size + 1)]
     if not windows:
         return None
     first, last = max(windows, key=lambda window: _known_count(searched, window, known))
-    found = _header(searched, first, last, known)
+    found = _header(rows, first, last, known)
     if not _convincing(found, rows, known):
         return None
     first, last = found.first, found.last
@@ -130,8 +130,9 @@ def _names(rows: Sequence[Cells], first: int, last: int, known: KnownHeaders) ->
     return _joined([[_clean(cell) for cell in row] for row in rows[first : last + 1]], known)
 
 
-def _known_count(rows: Sequence[Cells], window: tuple[int, int], known: KnownHeaders) -> int:
-    return len(_present(_names(rows, window[0], window[1], known), known) & known.names)
+def _known_count(rows: list[list[str]], window: tuple[int, int], known: KnownHeaders) -> int:
+    """How many known headers some rows carry together; the cells are clean already."""
+    return len(_present(_joined(rows[window[0] : window[1] + 1], known), known) & known.names)
 
 
 def _present(names: Sequence[str], known: KnownHeaders) -> set[str]:
@@ -171,6 +172,8 @@ def _name(groups: list[str], own: str, repeated: bool, known: KnownHeaders) -> s
     if not groups:
         return own
     whole = "_".join(groups)
+    if len(whole) + len(own) > _LONGEST_HEADER:
+        return f"{whole}_{own}"
     joined = [form for group in (groups[-1], whole) for form in (f"{group}{own}", f"{group}_{own}", f"{group}({own})")]
     candidates = [*joined, own] if repeated else [own, *joined]
     found = next((name for name in candidates if known.normal(name) in known.names), None)

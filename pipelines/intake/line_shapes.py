@@ -48,7 +48,8 @@ def line_shapes(block: bytes, delimiter: str, cell_count: int) -> LineShapes:
     starts = np.concatenate((np.zeros(1, np.int64), stops))
     if not len(ends):
         return LineShapes(starts, np.empty(0, np.uint8), np.empty(0, np.bool_))
-    delimiters = _per_line(data == ord(delimiter), starts)
+    marks = data == ord(delimiter)
+    delimiters = _per_line(marks, starts)
     lengths = ends - starts[:-1]
     good = lengths <= _LONGEST
     returned = np.zeros(len(ends), np.bool_)
@@ -60,7 +61,7 @@ def line_shapes(block: bytes, delimiter: str, cell_count: int) -> LineShapes:
         good &= _per_line(data == _NUL, starts) == 0
     signs = delimiters
     if b'"' in block:
-        quotes, regular, inside = _quotes(data, starts, ends, ord(delimiter))
+        quotes, regular, inside = _quotes(data, marks, starts, ends)
         good &= regular
         signs = delimiters + quotes
         delimiters = delimiters - inside
@@ -85,8 +86,8 @@ def maybe_utf8(block: bytes, starts: Offsets) -> Flags:
     return suspects
 
 
-def _quotes(data: NDArray[np.uint8], starts: Offsets, ends: Offsets, delimiter: int) -> tuple[Offsets, Flags, Offsets]:
-    """Per line: the number of quotes, whether they are regular, and the delimiters between them.
+def _quotes(data: NDArray[np.uint8], marks: Flags, starts: Offsets, ends: Offsets) -> tuple[Offsets, Flags, Offsets]:
+    """Per line: the number of quotes, whether they are regular, and the delimiters (``marks``) between them.
 
     Counted from the left of its line, an odd quote opens a cell or follows the one it is doubled with, an even one
     closes a cell or is doubled by the next. ``ends`` are those of the text, before CR or LF.
@@ -96,18 +97,16 @@ def _quotes(data: NDArray[np.uint8], starts: Offsets, ends: Offsets, delimiter: 
     line = np.searchsorted(starts, places, side="right") - 1
     quotes = np.bincount(line, minlength=lines)
     ordinal = np.arange(len(places)) - (np.cumsum(quotes) - quotes)[line]
-    opening = ordinal % 2 == 0
-    at_start, at_end = places == starts[line], places + 1 == ends[line]
-    before = data[places - 1]
-    after = data[np.minimum(places + 1, len(data) - 1)]
-    opens = at_start | (before == delimiter) | (before == _QUOTE)
-    closes = at_end | (after == delimiter) | (after == _QUOTE)
+    before, after = np.maximum(places - 1, 0), np.minimum(places + 1, len(data) - 1)
+    opens = (places == starts[line]) | marks[before] | (data[before] == _QUOTE)
+    closes = (places + 1 == ends[line]) | marks[after] | (data[after] == _QUOTE)
     regular = quotes % 2 == 0
-    regular[line[~np.where(opening, opens, closes)]] = False
+    regular[line[~np.where(ordinal % 2 == 0, opens, closes)]] = False
     paired = places[regular[line]]
-    cells = np.flatnonzero(data == delimiter)
-    held = np.searchsorted(cells, paired[1::2]) - np.searchsorted(cells, paired[::2])
-    inside = np.bincount(line[regular[line]][::2], weights=held, minlength=lines).astype(np.int64)
+    inside = np.zeros(lines, np.int64)
+    if len(paired):
+        held = np.add.reduceat(marks, paired, dtype=np.uint16)[::2]
+        inside = np.bincount(line[regular[line]][::2], weights=held, minlength=lines).astype(np.int64)
     return quotes, regular, inside
 
 

@@ -37,10 +37,14 @@ def text_of(value: CellValue) -> str:
 def texts_of(values: Sequence[CellValue]) -> pa.Array[Any]:
     """The texts of cells as a string array, NULL for an empty cell."""
     texts: Sequence[Any] = values
-    if set(map(type, values)) != {str}:
-        texts = [_TEXT[type(value)](value) for value in values]
+    try:
+        joined = _SEPARATOR.join(texts)
+    except TypeError:
+        # Not all of them are texts; asking each of its kind would cost more than finding out this way.
+        texts = [value if type(value) is str else _TEXT[type(value)](value) for value in values]
+        joined = _SEPARATOR.join(texts)
     # One long text that Arrow splits is several times faster than an array made of many Python strings.
-    array: Any = pc.split_pattern(pa.array([_SEPARATOR.join(texts)]), _SEPARATOR).flatten()
+    array: Any = pc.split_pattern(pa.array([joined]), _SEPARATOR).flatten()
     if len(array) != len(texts):
         array = pa.array(texts, pa.string())
     found: pa.Array[Any] = pc.if_else(pc.equal(array, _EMPTY), _NULL, array)

@@ -100,8 +100,12 @@ def _format(proposal: Proposal) -> Iterator[str]:
         yield f"  # encoding: {sample.encoding}  # as found; without it each line may be UTF-8 or GB18030"
     if sample.delimiter is not None:
         yield f"  delimiter: {sample.delimiter}"
+    if sample.row_path:
+        yield f"  row_path: {_scalar(sample.row_path)}"
+    if sample.archive:
+        yield '  # archive: {entries: "*"}  # which entries of the archive are read, by name'
     others = [sheet for sheet, reason in proposal.others.items() if reason != "empty"]
-    if len(proposal.tables) == 1 and proposal.tables[0].sheet and others:
+    if len(proposal.tables) == 1 and proposal.tables[0].sheet and others and not sample.archive:
         yield f"  sheet: {_scalar(proposal.tables[0].sheet)}"
     for sheet, reason in proposal.others.items():
         yield f"  # not read: {_one_line(sheet)} ({reason})"

@@ -26,11 +26,16 @@ def withdrawals_of(context: Context, business_date: date, feeds: Sequence[str] =
     Of all feeds unless some are named. A record that came back, or that was withdrawn already, is not among them.
     """
     named = [context.catalogue.feed(code) for code in feeds] or list(context.catalogue.feeds.values())
+    with context.ledger.read() as ledger:
+        sighted = set(ledger.scalars(select(WithdrawalSighting.feed).distinct()))
+    concerned = [feed for feed in named if feed.feed in sighted]
+    if not concerned:
+        return []
     found: list[Withdrawal] = []
     with context.session() as session:
-        for feed in named:
-            if _load_sightings(context, session, feed, business_date):
-                found += _of_feed(context, session, feed, business_date)
+        for feed in concerned:
+            _load_sightings(context, session, feed, business_date)
+            found += _of_feed(context, session, feed, business_date)
     return sorted(found, key=lambda one: (one.feed, not one.believed, one.first_seen, one.record_key))
 
 
@@ -73,8 +78,8 @@ def _of_feed(context: Context, session: Session, feed: Feed, business_date: date
     ]
 
 
-def _load_sightings(context: Context, session: Session, feed: Feed, business_date: date) -> bool:
-    """Make the tables ``sightings`` and ``tombstones`` readable; whether there are sightings at all."""
+def _load_sightings(context: Context, session: Session, feed: Feed, business_date: date) -> None:
+    """Make the tables ``sightings`` and ``tombstones`` readable."""
     wanted = (WithdrawalSighting.feed == feed.feed, WithdrawalSighting.business_date <= business_date)
     query = select(WithdrawalSighting.business_date, WithdrawalSighting.record_key, WithdrawalSighting.reason)
     with context.ledger.read() as ledger:
@@ -82,4 +87,3 @@ def _load_sightings(context: Context, session: Session, feed: Feed, business_dat
         withdrawn = list(ledger.scalars(select(Tombstone.record_key).where(Tombstone.category == feed.category)))
     session.register("sightings", table)
     session.register("tombstones", pa.table({"record_key": pa.array(withdrawn, pa.string())}))
-    return table.num_rows > 0

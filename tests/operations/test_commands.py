@@ -16,7 +16,19 @@ from pipelines.operations.context import Context
 from tests.operations.conftest import FRIDAY, golden
 
 RUNNER = CliRunner()
-COMMANDS = ("migrate", "run", "status", "deliver", "clock", "report", "check", "trace", "watch", "sandbox")
+COMMANDS = (
+    "migrate",
+    "run",
+    "status",
+    "deliver",
+    "clock",
+    "report",
+    "check",
+    "trace",
+    "withdrawals",
+    "watch",
+    "sandbox",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

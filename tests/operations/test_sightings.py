@@ -123,15 +123,14 @@ def test_any_order_of_publication_gives_the_same_sightings(tmp_path: Path) -> No
     """Random dumps with broken ones, mistyped rows and revocations among them; each order in a ledger of its own."""
     chance = random.Random(20261116)
     installation = Installation(tmp_path, GUARDED)
-    for case in range(2):
-        batches = {day: random_batch(chance) for day in DAYS[:5]}
-        orders = [tuple(reversed(DAYS[:5])), chance.choice(list(permutations(batches)))]
+    for case in range(3):
+        batches = {day: random_batch(chance) for day in DAYS[:4]}
         results = []
-        for number, order in enumerate([sorted(batches), *orders]):
+        for number, order in enumerate([sorted(batches), chance.choice(list(permutations(batches)))]):
             home = replace(installation, home=f"home-{case}-{number}").context
             for day in order:
                 publish(home, day, batches[day])
-            results.append((sightings(home), proposals(home, DAYS[4])))
+            results.append((sightings(home), proposals(home, DAYS[3])))
         assert results[0][0], "a case without sightings proves nothing"
         assert all(result == results[0] for result in results[1:])
 

@@ -24,8 +24,9 @@ from pipelines.intake.connectors.database_connection import (
     open_database,
 )
 from pipelines.intake.connectors.database_rows import Written, rows_schema, supersede, write_rows
-from pipelines.intake.connectors.database_selection import Selection, SourceTable, future, select_rows
+from pipelines.intake.connectors.database_selection import Selection, future, select_rows
 from pipelines.intake.connectors.database_settling import set_read_flags
+from pipelines.intake.connectors.database_table import SourceTable
 from pipelines.intake.connectors.database_values import answer_in_text
 from pipelines.intake.connectors.patience import patiently
 from pipelines.intake.connectors.time_limit import time_limit

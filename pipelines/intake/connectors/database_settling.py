@@ -17,7 +17,7 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.catalogue.sources import DatabaseSource
 from pipelines.errors import SourceError
 from pipelines.intake.connectors.database_connection import descriptor_of, open_database
-from pipelines.intake.connectors.database_selection import SourceTable
+from pipelines.intake.connectors.database_table import SourceTable
 from pipelines.intake.connectors.database_values import answer_in_text
 from pipelines.intake.connectors.time_limit import time_limit
 from pipelines.intake.landing import landed_path

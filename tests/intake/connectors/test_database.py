@@ -22,7 +22,8 @@ from pipelines.intake.connectors import database
 from pipelines.intake.connectors.contract import Pull, PullRequest
 from pipelines.intake.connectors.database_connection import open_database
 from pipelines.intake.connectors.database_rows import rows_schema, write_rows
-from pipelines.intake.connectors.database_selection import SourceTable, select_rows
+from pipelines.intake.connectors.database_selection import select_rows
+from pipelines.intake.connectors.database_table import SourceTable
 from pipelines.intake.connectors.database_values import answer_in_text
 from pipelines.settings import Settings
 from tests.databases import new_mariadb_database, new_postgresql_database
