@@ -21,7 +21,8 @@ class RowsPart:
     ``first_line`` is None: then they stand in a BIGINT column ``_line``, of this file or, where it could be written
     without looking at lines, of the one at :func:`lines_beside`. Lines and sheets are counted as a person sees them:
     the first line of a file is line 1. With ``sheet_column`` each row has its own sheet in a VARCHAR column ``_sheet``
-    (pages or archive entries of one shape read as one part), and ``sheet`` is empty.
+    (pages or archive entries of one shape read as one part), and ``sheet`` is empty. ``names_left_out``: records of XML
+    and JSON, which leave out a name that has no value, so that a column nobody has is one that is empty everywhere.
     ``extract_name`` is what the department called the extract, ``archive.zip/entry.csv`` for a part of one entry.
     """
 
@@ -37,6 +38,7 @@ class RowsPart:
     fixed_subject_kind: str | None = None
     date_system_1904: bool = False
     sheet_column: bool = False
+    names_left_out: bool = False
 
     @property
     def source(self) -> str:

@@ -25,6 +25,7 @@ from pipelines.intake.csv_head import DELIMITERS
 from pipelines.intake.decoding import Decoder, byte_order_mark, dominant_encoding
 from pipelines.intake.header_search import SEARCH_ROWS, KnownHeaders, find_header
 from pipelines.intake.structured import STRUCTURED, open_records
+from pipelines.intake.utf16 import utf16_form
 from pipelines.intake.workbook_reader import open_workbook
 
 SAMPLE_ROWS = 200
@@ -37,7 +38,7 @@ _MOST_HEADER_ROWS = 3
 _UNNAMED = re.compile("第[0-9]+列")
 _NUMBER_OR_DATE = re.compile(r"[-+]?[0-9][0-9,.\s/:年月日E+-]*%?")
 # A row that names a company or holds a code is somebody's data, whatever stands beside it.
-_DATA = re.compile(r"[0-9A-Za-z*]*[0-9*]{6,}|公司(?:[(（].*)?$|某某|^[\u4e00-\u9fff]\*+$")
+_DATA = re.compile(r"\x00|[0-9A-Za-z*]*[0-9*]{6,}|公司(?:[(（].*)?$|某某|^[\u4e00-\u9fff]\*+$")
 
 Grid = list[list[str]]
 Numbered = list[tuple[int, list[str]]]
@@ -173,9 +174,10 @@ def _decoded_head(path: Path) -> tuple[str, str]:
     with path.open("rb") as reader:
         data = reader.read(_HEAD_BYTES)
         whole = not reader.read(1)
+    form = utf16_form(data)
+    if form is not None:
+        return codecs.getincrementaldecoder(form.codec)("replace").decode(data[form.mark :]), "utf-16"
     encoding, mark = byte_order_mark(data)
-    if encoding == "utf-16":
-        return codecs.getincrementaldecoder("utf-16")("replace").decode(data), "utf-16"
     lines = data[mark:].splitlines()
     if not whole and len(lines) > 1:
         del lines[-1]

@@ -81,6 +81,7 @@ class Batch:
                 fixed_subject_kind=header.fixed_subject_kind,
                 date_system_1904=date_system_1904,
                 sheet_column=together,
+                names_left_out=table.kind in {"xml", "json", "jsonl"},
             )
         )
         self.row_count += row_count

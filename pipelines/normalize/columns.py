@@ -87,7 +87,8 @@ def plan_columns(part: RowsPart, feed: Feed, category: Category, code_lists: Map
     sources = []
     for field in fields:
         origin = origins.fields.get(field.code)
-        if origin is not None and origin.absent:
+        may_be_empty = part.names_left_out and field.required != "always"
+        if origin is not None and origin.absent and not may_be_empty:
             raise _absent(part, origin.absent[0], f"the field {field.code}")
         found = (
             status_treatment(edition, feed.values.get(field.code, {}))

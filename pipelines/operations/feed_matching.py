@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from rapidfuzz import fuzz
@@ -211,7 +212,8 @@ def _likeness(own: str, known: str) -> float:
     return min(alike, ALMOST_CERTAIN)
 
 
-def _spellings(header: str, *, amount: bool) -> set[str]:
+@lru_cache(maxsize=4096)
+def _spellings(header: str, *, amount: bool) -> frozenset[str]:
     """The header as a whole, without what stands in brackets, what stands in them, and without a group's header."""
     found: set[str] = set()
     for text in {header, header.rpartition("_")[2]}:
@@ -220,7 +222,7 @@ def _spellings(header: str, *, amount: bool) -> set[str]:
             plain = _UNITS.sub("", plain)
         inside = (part for part in _IN_BRACKETS.findall(plain) if len(part) > _CONTAINED_FROM)
         found |= {plain, _IN_BRACKETS.sub("", plain), *inside}
-    return {_same_words(text) for text in found} - {""}
+    return frozenset(_same_words(text) for text in found) - {""}
 
 
 def _same_words(text: str) -> str:

@@ -79,8 +79,7 @@ def _head(proposal: Proposal, catalogue: Catalogue, department: Department | Non
     yield f"category: {category.category}  # {category.name_zh}: {score}{'; ' + others if others else ''}"
     yield f"edition: {proposal.matching.edition}"
     yield f'# schedule: "{DEFAULT_SCHEDULE}"  # when it is pulled, as cron, time in China'
-    known = ", ".join(sorted(catalogue.endpoints))
-    yield f"endpoints: []  # {TODO} who receives the records; known: {known or 'none yet'}"
+    yield f"# endpoints: [{', '.join(sorted(catalogue.endpoints))}]  # {TODO} who receives the records"
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
@@ -248,8 +247,7 @@ def _unknown_values(match: Match, code_list: CodeList) -> tuple[list[str], int]:
 
 def _choices(proposal: Proposal) -> Iterator[str]:
     """What only somebody who knows the department can say."""
-    yield f"# {TODO} full: each file holds everything the department has, so that what is gone may be withdrawn"
-    yield "dump: increment"
+    yield f"# dump: full  # {TODO} if each file holds all that the department has: what is gone may then be withdrawn"
     if proposal.category.roles.status in proposal.matching.proposed and not _is_older(proposal):
         yield "# A status that nobody declared holds the whole batch; this holds only its rows:"
         yield "# undeclared_status: quarantine"
@@ -288,4 +286,4 @@ def _quoted(text: str) -> str:
 
 def _one_line(text: str) -> str:
     """A name fit for a comment."""
-    return " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))

@@ -118,8 +118,10 @@ def hold_for_lost_columns(feed: Feed, category: Category, losses: Sequence[Loss]
     if not losses:
         return
     first = losses[0].table
-    fields = [purpose for loss in losses for purpose in loss.purposes if is_field(purpose)]
-    example = f"'{fields[0]}: {_likely(losses[0])}' under columns:" if fields else "its new name"
+    examples = [
+        f"'{code}: {_likely(loss)}' under columns:" for loss in losses for code in loss.purposes if is_field(code)
+    ]
+    example = examples[0] if examples else "its new name"
     raise BatchHeldError(
         "; ".join(_described(loss, category) for loss in losses),
         remedy=f"if a column was renamed, write {example} in {feed_file(feed)} "

@@ -6,7 +6,9 @@ import codecs
 import csv
 import errno
 import io
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,11 @@ from hypothesis import strategies as st
 
 from pipelines.catalogue.formats import Format
 from pipelines.errors import ExtractError, StorageError
+from pipelines.intake import csv_pieces
+from pipelines.intake.csv_lines import read_lines
 from pipelines.intake.csv_records import MAX_LINE_BYTES, MAX_RECORD_LINES
+from pipelines.intake.delimited import OpenRecord
+from pipelines.intake.rejects import MAX_KEPT_BYTES
 from tests.intake.conftest import ReadCsv
 
 Read = Callable[..., ReadCsv]
@@ -149,10 +155,63 @@ def test_a_damaged_utf8_line_is_not_taken_for_gb18030(read: Read, fast: bool) ->
     assert [line for line, _ in result.rows] == [2, 4]
 
 
-def test_a_declared_encoding_is_not_second_guessed(read: Read) -> None:
-    result = read("a,b,c\n甲,乙,丙\n1,2,3\n".encode("gb18030"), layout=Format(encoding="utf-8"))
+@BOTH
+def test_a_declared_encoding_is_not_second_guessed(read: Read, fast: bool) -> None:
+    gb, utf8 = "甲,乙,丙\n".encode("gb18030"), "丁,戊,己\n".encode()
+    result = read(b"a,b,c\n" + gb + utf8, layout=Format(encoding="utf-8"), fast=fast)
     assert result.causes == [(2, "LINE-001")]
-    assert result.rows == [(3, ("1", "2", "3"))]
+    assert result.rows == [(3, ("丁", "戊", "己"))]
+    result = read(b"a,b,c\n" + gb + b"\xff\xff,2,3\n", layout=Format(encoding="gb18030"), fast=fast)
+    assert result.rows == [(2, ("甲", "乙", "丙"))]
+    assert result.causes == [(3, "LINE-001")]
+
+
+@pytest.mark.parametrize(("declared", "real"), [("utf-8", "gb18030"), ("gb18030", "utf-8"), ("gb18030", "utf-8-sig")])
+@pytest.mark.parametrize("header", ["a,b,c", "名称,代码,a"], ids=["ascii header", "chinese header"])
+def test_another_encoding_than_declared_is_named_with_its_remedy(
+    read: Read, declared: str, real: str, header: str
+) -> None:
+    data = f"{header}\n某市示例有限公司,罚款,警告\n".encode(real)
+    expected = (
+        rf"x\.csv: the file seems to be {real.removesuffix('-sig')}, the feed declares {declared}.*format\.encoding"
+    )
+    with pytest.raises(ExtractError, match=f"(?i){expected}"):
+        read(data, columns=("a", "b", "名称", "代码"), layout=Format.model_validate({"encoding": declared}))
+
+
+@BOTH
+def test_a_separator_line_of_excel_is_passed_over(read: Read, fast: bool) -> None:
+    for first in ("sep=;", '"sep=;"'):
+        result = read(f"{first}\r\na;b;c\r\n1,5;2;3\r\n".encode(), fast=fast)
+        assert result.rows == [(3, ("1,5", "2", "3"))]
+        assert result.found.manifest["delimiter"] == "semicolon"
+
+
+@BOTH
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_a_delimiter_at_the_end_of_every_line_makes_no_column(read: Read, line_end: str, fast: bool) -> None:
+    rows = ["a,b,c,", "甲,2,3,", '"4",5,"6",', "7,8,9,"]
+    for encoding in ("utf-8", "gb18030"):
+        result = read((line_end.join(rows) + line_end).encode(encoding), fast=fast)
+        assert result.found.header.columns == ("a", "b", "c")
+        assert result.rows == [(2, ("甲", "2", "3")), (3, ("4", "5", "6")), (4, ("7", "8", "9"))]
+        unended = read(line_end.join(rows).encode(encoding), fast=fast)
+        assert unended.rows == result.rows
+
+
+@BOTH
+def test_a_delimiter_at_the_end_of_the_header_alone_costs_no_row(read: Read, fast: bool) -> None:
+    result = read("a,b,c,,\n甲,2,3\n4,5,6\n7,8,9,x\n".encode(), fast=fast)
+    assert result.found.header.columns == ("a", "b", "c")
+    assert [line for line, _ in result.rows] == [2, 3]
+    assert result.causes == [(4, "LINE-002")]
+
+
+@BOTH
+def test_a_column_that_has_no_name_and_holds_something_stays(read: Read, fast: bool) -> None:
+    result = read("a,b,c,\n甲,2,3,\n4,5,6,备注\n".encode(), fast=fast)
+    assert result.found.header.columns == ("a", "b", "c", "第4列")
+    assert result.rows == [(2, ("甲", "2", "3", None)), (3, ("4", "5", "6", "备注"))]
 
 
 @BOTH
@@ -191,11 +250,42 @@ def test_a_header_nobody_knows_is_one_clear_error(read: Read) -> None:
     assert "q" not in caught.value.problem.split()
 
 
-def test_a_line_longer_than_any_record_is_one_reject(read: Read) -> None:
-    long_line = b"\xfe" * (MAX_LINE_BYTES + 3_000_000)
-    result = read(b"a,b,c\n1,2,3\n" + long_line + b"\n4,5,6\n")
-    assert [line for line, _ in result.rows] == [2, 4]
-    assert result.causes == [(3, "LINE-003")]
+@BOTH
+@pytest.mark.parametrize("before", [b"1,2,3\n", b'1,"2,3\n'], ids=["after a row", "after an open quote"])
+def test_a_line_longer_than_any_record_is_one_reject_in_little_memory(read: Read, before: bytes, fast: bool) -> None:
+    long_line = b"\xfe" * (40 << 20)
+    tracemalloc.start()
+    result = read(b"a,b,c\n" + before + long_line + b"\n4,5,6\n", fast=fast)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [line for line, _ in result.rows] == ([2, 4] if before == b"1,2,3\n" else [4])
+    assert result.causes[-1] == (3, "LINE-003")
+    assert result.rejects[-1].data == long_line[:MAX_KEPT_BYTES]
+    # The line itself is held by this test; reading it takes a few times the longest line of a record.
+    assert peak < len(long_line) * 2 + 6 * MAX_LINE_BYTES
+
+
+@BOTH
+def test_a_cell_of_three_million_bytes_is_a_cell(read: Read, fast: bool) -> None:
+    long_cell = "长" * (1 << 20)
+    for quoted in (long_cell, f'"{long_cell}"'):
+        assert read(f"a,b,c\n1,2,3\n4,{quoted},6\n".encode(), fast=fast).rows[1] == (3, ("4", long_cell, "6"))
+
+
+@BOTH
+def test_open_quotes_everywhere_are_followed_with_bounded_patience(
+    read: Read, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    """Each line closes the quote of the one before and opens another: no end is ever found."""
+    looked: list[str] = []
+    add = OpenRecord.add
+    monkeypatch.setattr(OpenRecord, "add", lambda record, text: looked.append(text) or add(record, text))
+    monkeypatch.setattr("pipelines.intake.csv_records._PATIENCE", 5_000)
+    lines = 20_000
+    result = read(b"a,b,c\n1,2,3\n" + b'x","y\n' * lines + b'4,"5\n6",7\n8,9,10\n', fast=fast)
+    assert len(looked) < 2 * lines
+    assert [cells for _, cells in result.rows] == [("1", "2", "3"), ("8", "9", "10")]
+    assert len(result.rejects) == lines + 2
 
 
 def test_a_disk_that_fills_up_while_rows_are_written(
@@ -221,15 +311,19 @@ def test_records_across_block_borders(read: Read) -> None:
         line += 2 if "\n" in row[2] else 1
 
 
-CHARACTER = st.sampled_from(["a", "公", "𠮷", " ", '"', ",", ";", "\t", "\n", "\r", "\r\n", "\u3000", "0", "\x1f"])
+CHARACTER = st.sampled_from(["a", "公", "𠮷", " ", '"', ",", ";", "|", "\t", "\n", "\r", "\r\n", "\u3000", "0", "\x1f"])
 CELL = st.lists(CHARACTER, max_size=6).map("".join)
-ENCODING = st.sampled_from(["utf-8", "utf-8-sig", "gb18030"])
+ENCODING = st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+DELIMITER = st.sampled_from([",", "\t", ";", "|"])
+# How the quick way cuts a file must not show in what it gives.
+CUT = st.sampled_from([{}, {"_FEW_BYTES": 0}, {"_FEW_BYTES": 0, "_FEW_LINES": 1}])
+BLOCK = st.sampled_from([24, 300, 112 << 10])
 
 
 @RELAXED
 @given(
     rows=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6),
-    delimiter=st.sampled_from([",", "\t", ";"]),
+    delimiter=DELIMITER,
     line_end=st.sampled_from(["\n", "\r\n"]),
     encoding=ENCODING,
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
@@ -248,26 +342,78 @@ def test_whatever_a_correct_writer_writes_comes_back(
 
 
 STRUCTURE = [b",", b",", b",", b"\n", b"\n", b"\r\n", b"\r", b'"', b'""', b" "]
-TEXT = [b"a", b"\x1e", b"\x1f", b"\0", b"\x1a", b"\xe5\x85", b"\xb9\xab", "公司".encode(), "公司".encode("gb18030")]
-LINES = [b"1,2,3\n", b"1,2,3\r\n", b'"x",y,z\n']
-PIECE = st.sampled_from([*STRUCTURE, *TEXT, *LINES])
+TEXT = [b"a", b"\x1e", b"\x1f", b"\0", b"\x1a", b"\xe5\x85", b"\xb9\xab", b"\xff", b"\x81", codecs.BOM_UTF8, b"????"]
+BOTH_ENCODINGS = [text.encode(name) for text in ("公司", "处罚", "𠮷", "龴", "锟斤拷") for name in ("utf-8", "gb18030")]
+CHANGED_CODES = [b"\xfe\x59", b"\xfe\x51", b"\xa8\xbc", b"\x82\x35\x90\x37", "食品".encode("gb18030")]
+LINES = [
+    b"1,2,3\n",
+    b"1,2,3\r\n",
+    b"1,2,3,\n",
+    b'"x",y,z\n',
+    b'"1\n2",3,4\n',
+    b'"a""b","""",""\r\n',
+    b'"","",""\n',
+    b',"","x,y"\n',
+    b"\n",
+    "甲,乙,丙\n".encode(),
+    "甲,乙,丙\n".encode("gb18030"),
+    '"某""案",处罚,"警,告"\n'.encode("gb18030"),
+]
+PIECE = st.sampled_from([*STRUCTURE, *TEXT, *BOTH_ENCODINGS, *CHANGED_CODES, *LINES, *LINES])
+MOSTLY = st.sampled_from(["", "市场监督管理局,2,3\n"])
 
 
-@RELAXED
-@given(pieces=st.lists(PIECE, max_size=24), line_end=st.sampled_from([b"\n", b"\r\n"]))
-def test_both_ways_agree_on_any_bytes(read: Read, pieces: list[bytes], line_end: bytes) -> None:
-    data = b"a,b,c" + line_end + b"".join(pieces)
-    fast, careful = read(data, fast=True), read(data, fast=False)
-    assert fast.rows == careful.rows
-    assert fast.rejects == careful.rejects
-    assert fast.found.manifest["blank_lines"] == careful.found.manifest["blank_lines"]
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=st.lists(PIECE, max_size=24),
+    line_end=st.sampled_from([b"\n", b"\r\n"]),
+    mostly=MOSTLY,
+    encoding=st.sampled_from(["utf-8", "gb18030"]),
+    declared=st.sampled_from(["auto", "auto", "auto", "utf-8", "gb18030"]),
+    delimiter=st.sampled_from([b",", b",", b"|"]),
+    cut=CUT,
+    block=BLOCK,
+)
+def test_all_ways_agree_on_any_bytes(
+    read: Read,
+    pieces: list[bytes],
+    line_end: bytes,
+    mostly: str,
+    encoding: str,
+    declared: str,
+    delimiter: bytes,
+    cut: dict[str, int],
+    block: int,
+) -> None:
+    """The quick ways against the plain one: rows, their lines, rejects with their bytes, counts, traces."""
+    data = b"a,b,c" + line_end + mostly.encode(encoding) * 3 + b"".join(pieces)
+    data = data.replace(b",", delimiter)
+    layout = Format.model_validate({"encoding": declared})
+    found: list[ReadCsv | str] = []
+    for fast in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(csv_pieces, "read_lines", partial(read_lines, size=block))
+            for name, value in cut.items():
+                patch.setattr(csv_pieces, name, value)
+            try:
+                found.append(read(data, fast=fast, layout=layout))
+            except ExtractError as error:
+                found.append(str(error))
+    quick, careful = found
+    if isinstance(quick, str) or isinstance(careful, str):
+        assert quick == careful
+        return
+    assert quick.rows == careful.rows
+    assert quick.rejects == careful.rejects
+    told = ("physical_lines", "blank_lines", "rows_by_encoding", "mojibake", "encoding", "columns")
+    assert {key: quick.found.manifest[key] for key in told} == {key: careful.found.manifest[key] for key in told}
 
 
 @RELAXED
 @given(
     rows=st.lists(st.tuples(*[st.sampled_from(["甲公司", "处罚", "1"])] * 3), min_size=1, max_size=8),
     damage=st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(b"\0,;\xff\x80\n\xe5a")), max_size=5),
-    encoding=ENCODING,
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "gb18030"]),
 )
 def test_every_line_is_a_row_a_reject_or_blank(
     read: Read, rows: list[tuple[str, ...]], damage: list[tuple[int, int]], encoding: str

@@ -135,6 +135,25 @@ def test_a_named_column_that_is_absent_holds_the_batch(run: Standardise, how: An
         run({"当事人": ["甲"], "备注一": ["1"]}, feed=mapped(BZ=how))
 
 
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"join": ["备注一", "备注九"]}, "1"),
+        ({"column": "备注九", "split": {"by": "-", "part": 1}}, None),
+        ({"column": "备注九", "constant": "未填写"}, "未填写"),
+        ("备注九", None),
+    ],
+)
+def test_records_that_leave_out_names_have_an_empty_field(run: Standardise, how: Any, expected: str | None) -> None:
+    outcome = run({"当事人": ["甲"], "备注一": ["1"]}, feed=mapped(BZ=how), names_left_out=True)
+    assert outcome.column("BZ") == [expected]
+
+
+def test_a_field_that_every_record_must_have_holds_the_batch_all_the_same(run: Standardise) -> None:
+    with pytest.raises(BatchHeldError, match="名称"):
+        run({"备注一": ["1"]}, feed=make_feed(columns={"CF_XDR_MC": "名称", "BZ": "备注一"}), names_left_out=True)
+
+
 def test_settings_of_a_single_extract_hold_for_that_extract_only(run: Standardise) -> None:
     feed = make_feed(
         columns={"CF_XDR_MC": "当事人", "BZ": {"constant": "全部"}},

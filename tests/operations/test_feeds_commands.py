@@ -27,6 +27,8 @@ from pipelines.operations.feed_text import feed_text
 from pipelines.operations.feed_trial import find_feed, try_feed
 from pipelines.operations.night import run_night
 from pipelines.settings import PROJECT_ROOT, Settings
+from tests.bad_inputs.bad_input import BadInput
+from tests.bad_inputs.corpus import BAD_INPUTS
 from tests.operations.conftest import FRIDAY, SAMPLES, golden
 from tests.operations.feed_editing import flat, replace_lines
 
@@ -47,6 +49,11 @@ def guiji(*arguments: str | Path, exit_code: int = 0) -> str:
     shown = RUNNER.invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert shown.exit_code == exit_code, shown.output
     return shown.output
+
+
+@pytest.mark.parametrize("command", ["new", "test", "explain", "list"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert "Usage" in guiji("feeds", command, "--help")
 
 
 @dataclass(frozen=True)
@@ -120,11 +127,11 @@ HOUSING_LICENCE = Adopted(
 -#     "行政审批": TODO
 -#     "资质核准": TODO
 +  XK_XKLB: {人员认可: 认可, 资质核准: 核准}
--dump: increment
+-# dump: full
 +undeclared_status: quarantine
 """,
 )
-ECOLOGY_PENALTY = Adopted("ecology_penalty", "*.xlsx", "-dump: increment\n+conflict: last_row\n")
+ECOLOGY_PENALTY = Adopted("ecology_penalty", "*.xlsx", "-# dump: full\n+conflict: last_row\n")
 ADOPTED = (MARKET_PENALTY, MARKET_LICENCE, HOUSING_LICENCE, ECOLOGY_PENALTY)
 
 
@@ -452,6 +459,19 @@ def test_the_list_names_what_is_broken(tmp_path: Path, install: Callable[[Path],
     assert "market_licence示例市市场监督管理局administrative_licence2018folder101***increment" in shown
     assert "penalty.yaml,line" in shown
     assert "editon" in shown
+
+
+@pytest.mark.parametrize("bad", BAD_INPUTS[::4], ids=lambda bad: bad.name)
+def test_a_bad_input_is_refused_or_gets_a_proposal_that_loads(bad: BadInput, tmp_path: Path) -> None:
+    known = catalogue.load_catalogue(Settings())
+    (tmp_path / bad.name).write_bytes(bad.content())
+    try:
+        text = feed_text(propose(known, tmp_path / bad.name, category="administrative_penalty"), known)
+    except ExtractError as error:
+        assert error.remedy
+        assert error.file is not None
+    else:
+        assert Feed.model_validate(yaml.safe_load(text)).category == "administrative_penalty"
 
 
 REAL = {
