@@ -15,9 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.intake import CLEAN_FLOOR, CLEAN_UTF8, FLOOR, GB18030, UTF8
 from benchmarks.penalty_rows import write_penalty_rows
 
-MEASUREMENTS = ("floor", "guiji", "pandas", "workbooks", "database")
+MEASUREMENTS = ("floor", "guiji", "pandas", "intake", "workbooks", "database")
+# Takes a few minutes and gigabytes of disk: only when asked for.
+ON_DEMAND = ("memory",)
 
 
 def measure(name: str, csv: Path, folder: Path) -> dict[str, float]:
@@ -32,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="penalty rows (default 1,000,000)")
     parser.add_argument("--pandas-rows", type=int, help="rows for the pandas way, if fewer; its time is scaled up")
-    parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="only this measurement")
+    parser.add_argument("--only", choices=MEASUREMENTS + ON_DEMAND, action="append", help="only this measurement")
     chosen = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory(prefix="guiji-bench-") as name:
@@ -57,7 +60,7 @@ def main() -> None:
     table.add_column("peak GB", justify="right")
     for measurement, parts in results.items():
         for part, seconds in parts.items():
-            if part not in {"total", "peak_gb"}:
+            if part not in {"total", "peak_gb", "growth_mb"}:
                 table.add_row("", part, f"{seconds:.2f}", "")
         table.add_row(measurement, "total", f"{parts['total']:.2f}", f"{parts['peak_gb']:.2f}", style="bold")
     console.print(table)
@@ -73,6 +76,16 @@ def main() -> None:
             share = parts[f"{server} bare cursor"] / parts[f"{server} feed"]
             aim = "of the rows a second of a bare cursor loop (aim: at least 60 %)"
             console.print(f"a database feed on {server} has {share:.0%} {aim}", highlight=False)
+    if "intake" in results:
+        parts = results["intake"]
+        ratio, clean = parts[UTF8] / parts[FLOOR], parts[CLEAN_UTF8] / parts[CLEAN_FLOOR]
+        aim = "(aim: at most 2)"
+        console.print(f"intake takes {ratio:.2f} × the floor, {clean:.2f} × on a clean file {aim}", highlight=False)
+        aim = "of the rows a second of the same data in UTF-8 (aim: at least 70 %)"
+        console.print(f"GB18030 has {parts[UTF8] / parts[GB18030]:.0%} {aim}", highlight=False)
+    if "memory" in results:
+        growth = results["memory"]["growth_mb"]
+        console.print(f"ten times the rows take {growth:+.0f} MB of memory (aim: at most ± 200)", highlight=False)
     if "workbooks" in results:
         ratio = results["workbooks"]["workbook to rows"] / results["workbooks"]["python-calamine alone"]
         console.print(f"a workbook takes {ratio:.2f} × python-calamine alone (aim: at most 2)", highlight=False)

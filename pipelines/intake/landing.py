@@ -100,7 +100,7 @@ def _copy(path: Path, target: int) -> tuple[str, int]:
                 view = view[os.write(target, view) :]
             if unsynchronised >= _SYNCHRONISED_AT_ONCE and (synchronising is None or synchronising.done()):
                 _wait(synchronising)
-                synchronising = synchroniser.submit(os.fdatasync, target)
+                synchronising = synchroniser.submit(os.fsync, target)
                 unsynchronised = 0
         _wait(*hashing, synchronising)
     return digest.hexdigest(), size

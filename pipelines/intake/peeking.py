@@ -128,6 +128,8 @@ def _archive(path: Path, name: str, known: KnownHeaders) -> Sample:
             found = found or inside
             tables += [replace(table, sheet=f"{entry.name}/{table.sheet}".rstrip("/")) for table in inside.tables]
             left_out |= {f"{entry.name}/{sheet}": reason for sheet, reason in inside.left_out.items()}
+    if len(entries) > _MOST_ENTRIES:
+        left_out[f"{len(entries) - _MOST_ENTRIES} more entries"] = "not looked at"
     if found is None:
         return Sample(name, "zip", (), left_out, archive=True)
     return replace(found, name=name, tables=tuple(tables), left_out=left_out, archive=True)

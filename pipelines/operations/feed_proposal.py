@@ -1,4 +1,4 @@
-"""A feed proposed from a sample: which category it is, which column fills which field, and a YAML file to correct."""
+"""A feed proposed from a sample: which category and edition it is, and which column fills which field."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from pipelines.operations.feed_matching import (
     match_columns,
 )
 
+NEW_DEPARTMENT = "new_department"
 # A category convinces from this score on, and when it is this much ahead of the next.
 CONVINCING_FROM = 25
 AHEAD_BY = 8
+# An edition that knows less of a status column speaks against itself.
 _MOSTLY = 0.6
-NEW_DEPARTMENT = "new_department"
 _CODE = re.compile("[a-z][a-z0-9_]*")
 
 
@@ -36,7 +37,7 @@ class Proposal:
     """What a sample is taken for.
 
     ``tables`` are those that the feed reads; ``others`` names the rest. ``scores`` are (category, score), best first.
-    ``template`` is the official template whose headers the sample has, if it has one's.
+    ``template`` is the official template whose headers the sample has, if it is one.
     """
 
     sample: Sample

@@ -260,18 +260,15 @@ def _repairs(context: Context, session: Session, category: Category) -> tuple[Re
     """Each kind of repair with its first example, masked as the row it stands in demands."""
     names = load_repair_rules(context.settings.schemas)
     roles = category.roles
-    who = ", ".join(
-        f"arg_min(standard.{identifier(code)}, row_no)"
-        for code in (roles.subject_kind, roles.subject_name, roles.representative)
-    )
+    who = (roles.subject_kind, roles.subject_name, roles.representative)
+    shown = ("old_value", "new_value", *(f"standard.{identifier(code)}" for code in who))
     found = session.rows(
-        "SELECT rule, field, count(*), arg_min_null(old_value, row_no), arg_min_null(new_value, row_no), "
-        f"{who.replace('arg_min(', 'arg_min_null(')} FROM repairs JOIN standard USING (row_no) "
-        "GROUP BY rule, field ORDER BY field, rule"
+        f"SELECT rule, field, count(*), {', '.join(f'arg_min_null({column}, row_no)' for column in shown)} "
+        "FROM repairs JOIN standard USING (row_no) GROUP BY rule, field ORDER BY field, rule"
     )
     lines = []
-    for rule, field, count, old, new, kind, subject, representative in found:
-        row = {roles.subject_kind: kind, roles.subject_name: subject, roles.representative: representative}
+    for rule, field, count, old, new, *names_of_row in found:
+        row = dict(zip(who, names_of_row, strict=True))
         before, after = (masked_value(category, field, value, row) for value in (old, new))
         name = names[rule].name_zh if rule in names else ""
         lines.append(RepairLine(str(rule), name, str(field), int(count), before, after))

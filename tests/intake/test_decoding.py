@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.intake.decoding import Decoder, dominant_encoding, is_utf8, other_encoding
+from pipelines.intake.decoding import Decoder, dominant_encoding, other_encoding
 
 UTF8, GB = Decoder("utf-8"), Decoder("gb18030")
 NAME = "某市市场监督管理局处罚决定"

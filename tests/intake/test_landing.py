@@ -63,3 +63,56 @@ def test_an_extract_may_be_called_otherwise_than_its_file(tmp_path: Path) -> Non
     (tmp_path / "full").touch()
     with pytest.raises(StorageError, match=r"the extract 处罚\.csv cannot be kept"):
         land(source, tmp_path / "full" / "landing", name="处罚.csv")
+
+
+def test_what_is_kept_is_what_was_hashed_while_the_department_still_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "a.csv"
+    source.write_bytes(b"first " * 1_000_000)
+    write = os.write
+
+    def and_changed(descriptor: int, data: memoryview) -> int:
+        with source.open("r+b") as other:
+            other.write(os.urandom(6_000_000))
+        return write(descriptor, data)
+
+    monkeypatch.setattr("pipelines.intake.landing.os.write", and_changed)
+    landed = land(source, tmp_path / "landing")
+    assert hashlib.sha256(landed.path.read_bytes()).hexdigest() == landed.sha256
+    assert landed.size == landed.path.stat().st_size == 6_000_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1_000, 1_001, 12_345])
+def test_every_byte_arrives_in_order_whatever_the_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Chunks are hashed, written (a part at a time) and synchronised by three threads."""
+    monkeypatch.setattr("pipelines.intake.landing._CHUNK", 1_000)
+    monkeypatch.setattr("pipelines.intake.landing._SYNCHRONISED_AT_ONCE", 2_000)
+    write = os.write
+    synchronised: list[int] = []
+    monkeypatch.setattr("pipelines.intake.landing.os.write", lambda target, data: write(target, data[:300]))
+    monkeypatch.setattr("pipelines.intake.landing.os.fsync", synchronised.append)
+    data = os.urandom(size)
+    source = tmp_path / "a.csv"
+    source.write_bytes(data)
+    landed = land(source, tmp_path / "landing")
+    assert landed.path.read_bytes() == data
+    assert landed.sha256 == hashlib.sha256(data).hexdigest()
+    # The whole file and its folder in the end, and parts before where the file is long.
+    assert (len(synchronised) > 2) == (size >= 2_000)
+
+
+def test_a_disk_that_cannot_keep_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "a.csv"
+    source.write_bytes(b"x" * 100_000)
+
+    def lost(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pipelines.intake.landing._SYNCHRONISED_AT_ONCE", 1_000)
+    monkeypatch.setattr("pipelines.intake.landing.os.fsync", lost)
+    with pytest.raises(StorageError, match=r"a\.csv cannot be kept: Input/output error"):
+        land(source, tmp_path / "landing")
+    assert list((tmp_path / "landing").rglob("*")) == []
