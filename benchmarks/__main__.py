@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -29,6 +30,32 @@ def measure(name: str, csv: Path, folder: Path) -> dict[str, float]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     parts: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return parts
+
+
+def conclusions(results: dict[str, dict[str, float]]) -> Iterator[str]:
+    """One sentence per aim, for what was measured."""
+    if {"floor", "guiji"} <= set(results):
+        ratio = results["guiji"]["total"] / results["floor"]["total"]
+        yield f"guiji takes {ratio:.2f} × the floor (aim: at most 4)"
+    if {"pandas", "guiji"} <= set(results):
+        ratio = results["pandas"]["total"] / results["guiji"]["total"]
+        yield f"guiji is {ratio:.1f} × faster than the pandas way (aim: at least 10)"
+    if parts := results.get("intake"):
+        ratio, clean = parts[UTF8] / parts[FLOOR], parts[CLEAN_UTF8] / parts[CLEAN_FLOOR]
+        yield f"intake takes {ratio:.2f} × the floor, {clean:.2f} × on a clean file (aim: at most 2)"
+        share = parts[UTF8] / parts[GB18030]
+        yield f"GB18030 has {share:.0%} of the rows a second of the same data in UTF-8 (aim: at least 70 %)"
+    if parts := results.get("memory"):
+        yield f"ten times the rows take {parts['growth_mb']:+.0f} MB of memory (aim: at most ± 200)"
+    for server in ("postgresql", "mariadb"):
+        parts = results.get("database", {})
+        if f"{server} feed" in parts:
+            share = parts[f"{server} bare cursor"] / parts[f"{server} feed"]
+            aim = "of the rows a second of a bare cursor loop (aim: at least 60 %)"
+            yield f"a database feed on {server} has {share:.0%} {aim}"
+    if parts := results.get("workbooks"):
+        ratio = parts["workbook to rows"] / parts["python-calamine alone"]
+        yield f"a workbook takes {ratio:.2f} × python-calamine alone (aim: at most 2)"
 
 
 def main() -> None:
@@ -64,31 +91,8 @@ def main() -> None:
                 table.add_row("", part, f"{seconds:.2f}", "")
         table.add_row(measurement, "total", f"{parts['total']:.2f}", f"{parts['peak_gb']:.2f}", style="bold")
     console.print(table)
-    if {"floor", "guiji"} <= set(results):
-        ratio = results["guiji"]["total"] / results["floor"]["total"]
-        console.print(f"guiji takes {ratio:.2f} × the floor (aim: at most 4)", highlight=False)
-    if {"pandas", "guiji"} <= set(results):
-        ratio = results["pandas"]["total"] / results["guiji"]["total"]
-        console.print(f"guiji is {ratio:.1f} × faster than the pandas way (aim: at least 10)", highlight=False)
-    for server in ("postgresql", "mariadb"):
-        parts = results.get("database", {})
-        if f"{server} feed" in parts:
-            share = parts[f"{server} bare cursor"] / parts[f"{server} feed"]
-            aim = "of the rows a second of a bare cursor loop (aim: at least 60 %)"
-            console.print(f"a database feed on {server} has {share:.0%} {aim}", highlight=False)
-    if "intake" in results:
-        parts = results["intake"]
-        ratio, clean = parts[UTF8] / parts[FLOOR], parts[CLEAN_UTF8] / parts[CLEAN_FLOOR]
-        aim = "(aim: at most 2)"
-        console.print(f"intake takes {ratio:.2f} × the floor, {clean:.2f} × on a clean file {aim}", highlight=False)
-        aim = "of the rows a second of the same data in UTF-8 (aim: at least 70 %)"
-        console.print(f"GB18030 has {parts[UTF8] / parts[GB18030]:.0%} {aim}", highlight=False)
-    if "memory" in results:
-        growth = results["memory"]["growth_mb"]
-        console.print(f"ten times the rows take {growth:+.0f} MB of memory (aim: at most ± 200)", highlight=False)
-    if "workbooks" in results:
-        ratio = results["workbooks"]["workbook to rows"] / results["workbooks"]["python-calamine alone"]
-        console.print(f"a workbook takes {ratio:.2f} × python-calamine alone (aim: at most 2)", highlight=False)
+    for sentence in conclusions(results):
+        console.print(sentence, highlight=False)
 
 
 if __name__ == "__main__":

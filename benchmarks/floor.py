@@ -11,7 +11,7 @@ from benchmarks.meter import Meter
 
 
 def write_floor(csv: Path, folder: Path) -> None:
-    """Write the rows of a CSV to ``rows.parquet`` in a folder. Rows that do not fit are skipped; the real way keeps them."""
+    """Write the rows of a CSV to ``rows.parquet`` in a folder. What does not fit is skipped; the real way keeps it."""
     connection = duckdb.connect(config={"threads": 2})
     connection.execute(
         f"COPY (FROM read_csv('{csv}', all_varchar = true, ignore_errors = true, header = true, delim = ',', "

@@ -1,4 +1,4 @@
-"""Peak memory of intake for a million and for ten million rows: narrow ones (8 columns), each size in its own process."""
+"""Peak memory of intake for a million and for ten million narrow rows (8 columns), each size in its own process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def write_rows(path: Path, rows: int) -> None:
             duck.execute(
                 f"""
                 COPY (
-                    SELECT '示例市样本商贸第' || i || '号有限公司', '91119900MA' || lpad((i % 90000000)::VARCHAR, 8, '0'),
+                    SELECT '示例市样本商贸第' || i || '号有限公司',
+                           '91119900MA' || lpad((i % 90000000)::VARCHAR, 8, '0'),
                            '示市监罚〔2026〕' || i || '号',
                            '经检查发现当事人经营的食品超过保质期' || CASE WHEN i % 1000 = 7 THEN chr(10) ELSE '，' END
                                || '货值金额' || hash(i) % 90000 || '元', '罚款', (hash(i, 1) % 500) / 100,

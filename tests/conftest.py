@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Whoever runs tests side by side sets the width of a terminal that nobody has; tables are as wide as in a pipe.
+os.environ.pop("COLUMNS", None)
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
