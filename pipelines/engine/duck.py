@@ -17,12 +17,17 @@ import pyarrow as pa
 from pipelines.errors import StorageError
 
 _MISSING = ("No files found", "No such file")
+_MEGABYTES = {"MiB": 1.05, "GiB": 1073.7, "TiB": 1_099_511.6}
 MACRO_FOLDER = Path(__file__).parent / "macros"
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 
 class InputRefusedError(Exception):
     """DuckDB cannot read a file as it was told to; the caller knows another way, or what to say."""
+
+
+class MemoryExhaustedError(StorageError):
+    """What was asked for does not fit the memory that the session may use."""
 
 
 class Session:
@@ -32,14 +37,20 @@ class Session:
     identifiers through :func:`identifier`, file names through :func:`literal`.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, memory_limit: str) -> None:
         self.connection = connection
+        self._memory_limit = memory_limit
 
     def execute(self, sql: str, parameters: Parameters = None) -> None:
         """Run statements; raises :class:`StorageError` when the scratch disk or the memory limit gives out."""
         try:
             self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryExhaustedError(
+                "DuckDB ran out of memory",
+                remedy="free disk space below the home folder or raise GUIJI_MEMORY_LIMIT, then run again",
+            ) from error
+        except duckdb.IOException as error:
             if any(words in str(error) for words in _MISSING):
                 raise StorageError(
                     "a file of a run or of the record store is missing",
@@ -89,8 +100,8 @@ class Session:
 
         ``group_rows`` is the number of rows of a row group where DuckDB's own choice is not the best.
 
-        Raises :class:`StorageError` when the disk refuses, :class:`InputRefusedError` when the query reads a file
-        that is not what the query says.
+        Raises :class:`StorageError` when the disk refuses, :class:`MemoryExhaustedError` when the memory does,
+        :class:`InputRefusedError` when the query reads a file that is not what the query says.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".writing")
@@ -101,6 +112,9 @@ class Session:
         except duckdb.InvalidInputException as error:
             beside.unlink(missing_ok=True)
             raise InputRefusedError from error
+        except MemoryExhaustedError:
+            beside.unlink(missing_ok=True)
+            raise
         except StorageError as error:
             beside.unlink(missing_ok=True)
             raise StorageError(
@@ -108,6 +122,20 @@ class Session:
             ) from error
         beside.rename(path)
         return int(written)
+
+    @contextmanager
+    def memory_at_most(self, megabytes: int) -> Iterator[None]:
+        """Less memory for what runs inside, unless the session has less anyway.
+
+        Whatever DuckDB may use it sooner or later does, as buffers that make nothing faster.
+        """
+        number, unit = str(self.one("SELECT current_setting('memory_limit')")[0]).split()
+        if float(number) * _MEGABYTES.get(unit, 0.0) > megabytes:
+            self.execute(f"SET memory_limit = '{megabytes}MB'")
+        try:
+            yield
+        finally:
+            self.execute(f"SET memory_limit = {literal(self._memory_limit)}")
 
 
 def identifier(name: str) -> str:
@@ -151,7 +179,7 @@ def session(scratch: Path | None = None, *, threads: int = 2, memory_limit: str 
     try:
         for text in _macro_texts():
             connection.execute(text)
-        yield Session(connection)
+        yield Session(connection, memory_limit)
     finally:
         connection.close()
         shutil.rmtree(spill, ignore_errors=True)

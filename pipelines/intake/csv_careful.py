@@ -18,13 +18,14 @@ from pipelines.intake.mojibake import mojibake
 from pipelines.intake.rejects import Reject
 from pipelines.intake.rows_writer import RowsWriter
 
-_BATCH_ROWS = 2_000
+_BATCH_CELLS = 50_000
 
 
 def read_careful(path: Path, head: CsvHead, target: Path, keep_reject: Callable[[Reject], None]) -> Counted:
     """Write the rows of a CSV with their lines to ``target``; what is no row goes to ``keep_reject`` at once."""
     found = Counted("careful")
-    reader = RecordReader(head.decoder, head.delimiter, len(head.header.columns))
+    columns = len(head.header.columns)
+    reader = RecordReader(head.decoder, head.delimiter, columns)
     rows: list[list[str]] = []
     numbers: list[int] = []
     with path.open("rb") as stream, RowsWriter(target, head.header.columns) as writer:
@@ -51,7 +52,7 @@ def read_careful(path: Path, head: CsvHead, target: Path, keep_reject: Callable[
                 rows.append(record.cells)
                 numbers.append(number)
                 found.count(record.encoding, 1)
-            if len(rows) >= _BATCH_ROWS:
+            if len(rows) * columns >= _BATCH_CELLS:
                 _write(writer, rows, numbers, found)
                 rows, numbers = [], []
         _write(writer, rows, numbers, found)

@@ -17,7 +17,7 @@ from typing import BinaryIO, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine.duck import InputRefusedError, Session, file_literal, identifier, literal
+from pipelines.engine.duck import InputRefusedError, MemoryExhaustedError, Session, file_literal, identifier, literal
 from pipelines.engine.rows import LINE_COLUMN, lines_beside
 from pipelines.intake.csv_counts import Counted
 from pipelines.intake.csv_head import CsvHead
@@ -29,8 +29,13 @@ from pipelines.intake.rejects import Reject
 # Rejects are told only when the whole has been proved. A file that is mostly no table is read line by line instead.
 _MOST_REJECT_BYTES = 64 << 20
 _REJECT_OVERHEAD = 300
-# What a core works on then fits its cache.
-_GROUP_ROWS = 30_720
+# As much in a row group as a core works on well, in vectors of DuckDB.
+_GROUP_BYTES = 32 << 20
+_GROUP_CELLS = 800_000
+_MOST_GROUP_ROWS = 30_720
+_VECTOR_ROWS = 2048
+# Enough for reading and writing at full speed; with more, peak memory would grow with the file.
+_MEGABYTES = 768
 # DuckDB's own limit; a longer line needs to be announced.
 _MAX_LINE = 2 << 20
 _COPIED_AT_ONCE = 1 << 20
@@ -64,7 +69,8 @@ def read_mended(
         if source != path:
             found.way = "mended"
         query = f"SELECT * FROM {strict_source(source, head, skip, copy.longest)}"
-        if lines.count == 0 or not _write(session, query, lines, head, target):
+        group_rows = _group_rows(source.stat().st_size, lines.count, len(head.header.columns))
+        if lines.count == 0 or not _write(session, query, lines, head, target, group_rows):
             return None
     for reject in rejects:
         keep_reject(reject)
@@ -91,12 +97,13 @@ def strict_source(path: Path, head: CsvHead, skip: int, longest: int) -> str:
     )
 
 
-def _write(session: Session, query: str, lines: LineNumbers, head: CsvHead, target: Path) -> bool:
+def _write(session: Session, query: str, lines: LineNumbers, head: CsvHead, target: Path, group_rows: int) -> bool:
     try:
         # Without the lines, which would have to be paired with the rows one by one, DuckDB reads in parallel. It keeps
         # the order of a file, so that row and line agree when there are as many of both.
-        written = session.write_parquet(query, target, group_rows=_GROUP_ROWS)
-    except InputRefusedError:
+        with session.memory_at_most(_MEGABYTES):
+            written = session.write_parquet(query, target, group_rows=group_rows)
+    except (InputRefusedError, MemoryExhaustedError):
         return False
     if written != lines.count or _has_empty_row(session, target, head):
         target.unlink()
@@ -105,6 +112,12 @@ def _write(session: Session, query: str, lines: LineNumbers, head: CsvHead, targ
         with _LinesFile(lines_beside(target)) as file:
             file.write(lines)
     return True
+
+
+def _group_rows(size: int, rows: int, columns: int) -> int:
+    """Rows of a row group for a file of ``size`` bytes."""
+    wanted = min(_GROUP_BYTES * rows // max(size, 1), _GROUP_CELLS // columns, _MOST_GROUP_ROWS)
+    return max(wanted // _VECTOR_ROWS, 1) * _VECTOR_ROWS
 
 
 class _LinesFile(ParquetFile):

@@ -90,7 +90,7 @@ def byte_order_mark(head: bytes) -> tuple[Encoding | None, int]:
 def dominant_encoding(sample: bytes) -> LineEncoding:
     """What a sample of whole lines is mostly in; UTF-8 when nothing speaks for either.
 
-    The bytes of a few everyday words are both: 食品 in GB18030 is also ``ʳƷ`` in UTF-8. Chinese in UTF-8 has other bytes.
+    The bytes of a few everyday words are both: 食品 in GB18030 is ``ʳƷ`` in UTF-8. Chinese in UTF-8 has other bytes.
     """
     if _decodes(sample, "utf-8"):
         return "gb18030" if not _CHINESE_IN_UTF8.search(sample) and _reads_as_chinese(sample) else "utf-8"

@@ -15,6 +15,7 @@ from pipelines.intake.parquet_file import ParquetFile
 
 # One row group per this many rows: enough for DuckDB to read in parallel, small enough to hold.
 _GROUP_ROWS = 65_536
+_GROUP_CELLS = 4_000_000
 _GROUP_BYTES = 256 << 20
 _SMALL_BATCH = 512
 
@@ -62,7 +63,8 @@ class RowsWriter(ParquetFile):
         self._waiting_rows += batch.num_rows
         # The size of a batch is dear to ask for where batches are small, and small ones do not fill the memory.
         self._waiting_bytes += batch.nbytes if batch.num_rows > _SMALL_BATCH else 0
-        if self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
+        most_rows = min(_GROUP_ROWS, _GROUP_CELLS // len(self._schema) + 1)
+        if self._waiting_rows >= most_rows or self._waiting_bytes >= _GROUP_BYTES:
             self._send()
 
     def _flush(self) -> None:
