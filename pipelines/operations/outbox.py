@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.endpoints import Endpoint
-from pipelines.engine.duck import Session, literal
+from pipelines.engine.duck import Session, file_literal
 from pipelines.ledger.models import Outbox, Run
 
 OPERATIONS = {"new": "new", "changed": "update"}
@@ -42,7 +42,7 @@ def fill_outbox(
         return 0
     batches = session.batches(
         "SELECT record_key, version, content_hash, change, decision_date, deadline, deadline_provisional "
-        f"FROM read_parquet({literal(str(versions))}) WHERE change IN ('new', 'changed') ORDER BY deadline, record_key"
+        f"FROM read_parquet({file_literal(versions)}) WHERE change IN ('new', 'changed') ORDER BY deadline, record_key"
     )
     queued = 0
     for batch in batches:

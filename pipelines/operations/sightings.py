@@ -19,7 +19,7 @@ from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.feeds import Feed
-from pipelines.engine.duck import Session, literal
+from pipelines.engine.duck import Session, file_literal
 from pipelines.ledger.models import Batch, Run, WithdrawalSighting
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
@@ -113,7 +113,7 @@ def store_sightings(context: Context, ledger: LedgerSession, session: Session, r
         if other.manifest is not None and other.id != run.id:
             other.manifest = {**other.manifest, "dump": one["dump"]}
         keys = session.rows(
-            f"SELECT record_key, reason FROM read_parquet({literal(str(file))}) WHERE business_date = $day ORDER BY 1",
+            f"SELECT record_key, reason FROM read_parquet({file_literal(file)}) WHERE business_date = $day ORDER BY 1",
             {"day": day},
         )
         for start in range(0, len(keys), _CHUNK):
@@ -244,7 +244,7 @@ def _create_keys_of_published(session: Session, outcomes: Path, business_date: d
         f"CREATE OR REPLACE TABLE batch_keys AS "
         f"SELECT record_key, document_key, outcome, coalesce(record_key IN (SELECT record_key FROM stored_sightings "
         f"WHERE reason = '{REVOKED}' AND business_date = $day), false) AS is_revoked "
-        f"FROM read_parquet({literal(str(outcomes))})",
+        f"FROM read_parquet({file_literal(outcomes)})",
         {"day": business_date},
     )
 

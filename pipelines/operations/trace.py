@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
 from pipelines.catalogue.headers import normalise_header
 from pipelines.catalogue.origins import field_origins
-from pipelines.engine.duck import Session, literal
+from pipelines.engine.duck import Session, file_literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import GuijiError
 from pipelines.ledger.models import Attempt, Consolidation, Extract, Outbox, Receipt, Run
@@ -124,12 +124,12 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
     folder = run_folder(context, run.id)
     locator = {"extract": version["extract"], "sheet": version["sheet"], "line": version["line"]}
     row_no, reasons = session.one(
-        f"SELECT row_no, reasons FROM read_parquet({literal(str(folder / 'outcomes.parquet'))}) "
+        f"SELECT row_no, reasons FROM read_parquet({file_literal(folder / 'outcomes.parquet')}) "
         "WHERE extract = $extract AND sheet = $sheet AND line = $line",
         locator,
     )
     repairs = session.rows(
-        f"SELECT field, rule, old_value, new_value FROM read_parquet({literal(str(folder / 'repairs.parquet'))}) "
+        f"SELECT field, rule, old_value, new_value FROM read_parquet({file_literal(folder / 'repairs.parquet')}) "
         "WHERE row_no = $row ORDER BY ALL",
         {"row": row_no},
     )
@@ -139,8 +139,11 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         run=run,
         extract=extract,
         source_row=source_row,
-        restricted_columns=restricted_columns(
-            _feed_of(context, run, extract), context.catalogue.categories[run.category], source_row
+        restricted_columns=frozenset().union(
+            *(
+                restricted_columns(feed, context.catalogue.categories[run.category], source_row)
+                for feed in feeds_of(context.catalogue.feeds.get(run.feed), run.manifest or {}, extract)
+            )
         ),
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
@@ -148,10 +151,16 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
     )
 
 
-def _feed_of(context: Context, run: Run, extract: Extract | None) -> Feed | None:
-    """The feed as it holds for an extract; None when it is gone or wrong."""
-    feed = context.catalogue.feeds.get(run.feed)
-    return feed if feed is None or extract is None else feed.for_extract(extract.name)
+def feeds_of(feed: Feed | None, manifest: Mapping[str, Any], extract: Extract | None) -> list[Feed | None]:
+    """The feed as it holds for an extract and, in an archive, for each of its entries; None when it is gone or wrong.
+
+    ``manifest`` is that of the run. What is restricted in any entry is covered in all of them.
+    """
+    if feed is None or extract is None:
+        return [feed]
+    parts = manifest.get("parts", [])
+    names = {extract.name, *(part["extract_name"] for part in parts if part["extract"] == extract.sha256)}
+    return [feed.for_extract(name) for name in sorted(names)]
 
 
 def restricted_columns(feed: Feed | None, category: Category, columns: Iterable[str]) -> frozenset[str]:
@@ -177,7 +186,7 @@ def _source_row(context: Context, session: Session, run: Run, row_no: int) -> di
     for data in (run.manifest or {}).get("parts", []):
         part = RowsPart.from_json(data, folder)
         if part.row_offset <= row_no < part.row_offset + part.row_count:
-            file = literal(str(part.path))
+            file = file_literal(part.path)
             cells = session.arrow(
                 f"SELECT * FROM read_parquet({file}, file_row_number = true) WHERE file_row_number = $position",
                 {"position": row_no - part.row_offset},

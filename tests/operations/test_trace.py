@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pipelines.catalogue.catalogue import load_catalogue
+from pipelines.catalogue.feeds import ExtractSettings
 from pipelines.catalogue.mappings import Column
-from pipelines.operations.trace import restricted_columns
+from pipelines.ledger.models import Extract
+from pipelines.operations.trace import feeds_of, restricted_columns
 from pipelines.settings import Settings
 
 
@@ -29,6 +31,19 @@ def test_columns_that_a_restricted_field_is_made_of_are_masked_too() -> None:
     own = feed.model_copy(update={"columns": {"CF_XDR_ZJHM": joined, "CF_FR_ZJHM": split, "CF_FRDB": "负责人"}})
     columns = ["号码前段", "号码后段", "负责人", "处罚内容"]
     assert restricted_columns(own, category, columns) == {"号码前段", "号码后段", "负责人"}
+
+
+def test_a_mapping_that_holds_for_one_entry_of_an_archive_is_known() -> None:
+    catalogue = load_catalogue(Settings())
+    feed = catalogue.feed("market_penalty")
+    own = ExtractSettings(match="乙.csv", columns={"CF_XDR_ZJHM": "编号二"})
+    extract = Extract(sha256="0" * 64, name="报送.zip")
+    names = ("报送.zip/甲.csv", "报送.zip/乙.csv")
+    manifest = {"parts": [{"extract": "0" * 64, "extract_name": name} for name in names]}
+    found = feeds_of(feed.model_copy(update={"extracts": (own,)}), manifest, extract)
+    category = catalogue.category_of(feed)
+    assert any("编号二" in restricted_columns(entry, category, ["编号二"]) for entry in found)
+    assert not any("编号二" in restricted_columns(entry, category, ["编号二"]) for entry in feeds_of(feed, {}, extract))
 
 
 def test_the_identity_column_of_an_older_edition_is_masked_whatever_the_feed_declares() -> None:
