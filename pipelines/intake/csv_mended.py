@@ -163,12 +163,12 @@ class _Copy:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="csv-copy")
         self._writing: deque[Future[int]] = deque()
         self._reach = head.data_offset
-        self._rows = self._returned = 0
+        self._lines = 0
         self._gap = self._ended = False
         with source.open("rb") as reader:
             before = reader.read(head.data_offset)
-        self._returned_before = before.count(b"\r\n")
-        self._suits = head.plain and b"\0" not in before and before.count(b"\r") == self._returned_before
+        self._returned = before.count(b"\r\n")
+        self._suits = head.plain and b"\0" not in before and before.count(b"\r") == self._returned
 
     def __enter__(self) -> Self:
         return self
@@ -187,6 +187,8 @@ class _Copy:
             # Empty lines at the end of a file do no harm there.
             self._gap = True
             self._suits = self._suits and piece.empty
+            self._lines += piece.lines_read
+            self._returned += piece.returned
             return
         self.longest = max(self.longest, piece.longest)
         self._suits = self._suits and piece.untouched and not self._gap and not self._ended
@@ -194,17 +196,16 @@ class _Copy:
             self._write(_with_line_feeds(piece.rows) if piece.plain else piece.rows)
             return
         self._reach += len(piece.rows)
-        self._rows += piece.lines.count
+        self._lines += piece.lines_read
         self._returned += piece.returned
         self._ended = not piece.rows.endswith(b"\n")
 
     def finish(self) -> tuple[Path, int]:
         """The file to read and how many lines of it to skip."""
-        lines = self._head.data_line - 1
-        all_returned = self._returned == self._rows and self._returned_before == lines
-        none_returned = self._returned == 0 and self._returned_before == 0
-        if self._suits and self._copy is None and (all_returned or none_returned):
-            return self._source, lines
+        skip = self._head.data_line - 1
+        # All lines end alike: with LF, or with CR LF.
+        if self._suits and self._copy is None and self._returned in {0, skip + self._lines}:
+            return self._source, skip
         copy = self._begun()
         while self._writing:
             self._writing.popleft().result()

@@ -34,8 +34,8 @@ class Piece:
     """What a stretch of the file gave: ``rows`` are lines of CSV in UTF-8, one per row, which stand on ``lines``.
 
     ``plain`` says that a line end in them is never text; they may be CR LF, and the last may lack. ``untouched`` rows
-    are the bytes of the file, ``returned`` of them with CR LF. ``longest`` bounds the bytes of a row that is not plain.
-    ``empty`` says that the stretch holds nothing but line ends.
+    are the bytes of the file. ``empty`` says that the stretch holds nothing but line ends. Of both, ``returned`` lines
+    end with CR LF. ``longest`` bounds the bytes of a row that is not plain.
     """
 
     rows: bytes = b""
@@ -67,9 +67,10 @@ class _Stretch:
     def __getitem__(self, index: int) -> bytes:
         return self.data[self.starts[index] : self.starts[index + 1]].removesuffix(b"\n")
 
-    def is_empty(self, index: int) -> bool:
-        """Whether a line is nothing but its end."""
-        return self.data[self.starts[index] : self.starts[index + 1]] in {b"\n", b"\r\n"}
+    def end_of_empty(self, index: int) -> bytes | None:
+        """The end of a line that is nothing else."""
+        line = self.data[self.starts[index] : self.starts[index + 1]]
+        return line if line in {b"\n", b"\r\n"} else None
 
     def part(self, start: int, stop: int) -> _Stretch:
         offset = self.starts[start]
@@ -148,7 +149,7 @@ class CsvPieces:
             record = self._records.read(lines, index, lines.line + index, final=final)
             if record is None:
                 break
-            text.add(record, lines.line + index, is_empty=lines.is_empty(index))
+            text.add(record, lines.line + index, lines.end_of_empty(index))
             index += record.lines
         return text.piece(), index
 
@@ -206,10 +207,11 @@ class _Rewritten:
         self._text = io.StringIO()
         self._writer = csv.writer(self._text, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
-    def add(self, record: Record, line: int, *, is_empty: bool) -> None:
+    def add(self, record: Record, line: int, end_of_empty: bytes | None) -> None:
         piece = self._piece
         piece.lines_read += record.lines
-        piece.empty = piece.empty and is_empty
+        piece.empty = piece.empty and end_of_empty is not None
+        piece.returned += end_of_empty == b"\r\n"
         if record.reject is not None:
             piece.rejects.append(record.reject)
         elif record.cells is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.catalogue.categories import Category
-from pipelines.engine.duck import Session, identifier, literal
+from pipelines.engine.duck import Session, file_literal, identifier, literal
 from pipelines.quality.compile import EXCLUDED
 from pipelines.quality.rules import Rule, Suite
 
@@ -95,7 +95,7 @@ def _cover(rule: Rule, category: Category) -> str:
 
 
 def _add_rejected_lines(session: Session, suite: Suite, rejects: Path) -> None:
-    file = literal(str(rejects))
+    file = file_literal(rejects)
     for (code,) in session.rows(f"SELECT DISTINCT rule FROM read_parquet({file})"):
         suite.rule(str(code))
     session.execute(

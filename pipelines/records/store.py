@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
 from pipelines.catalogue.categories import Category
-from pipelines.engine.duck import Session, identifier, literal
+from pipelines.engine.duck import Session, file_literal, identifier, literal
 from pipelines.errors import StorageError
 
 AMOUNT = pa.decimal128(18, 6)
@@ -137,7 +137,7 @@ class RecordStore:
         if not files:
             self._empty_view(session, name)
             return
-        listed = ", ".join(literal(file) for file in files)
+        listed = ", ".join(file_literal(Path(file)) for file in files)
         hidden = ", ".join(literal(run) for run in hidden_runs)
         condition = f"WHERE run NOT IN ({hidden})" if hidden else ""
         columns = ", ".join(identifier(column) for column in self.schema.names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.engine.duck import identifier, literal
+from pipelines.engine.duck import file_literal, identifier, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import StorageError
 from pipelines.ledger.models import Run
@@ -61,7 +61,7 @@ class RunFiles:
             )
             selects.append(
                 f"SELECT {part.row_offset} + file_row_number AS row_no, {literal(part.extract_name)} AS extract_name, "
-                f"{cells} FROM read_parquet({literal(str(part.path))}, file_row_number = true)"
+                f"{cells} FROM read_parquet({file_literal(part.path)}, file_row_number = true)"
             )
         return "(" + " UNION ALL ".join(selects) + ")"
 
@@ -69,7 +69,7 @@ class RunFiles:
         path = self.folder / name
         if not path.is_file():
             raise _gone(path)
-        return f"read_parquet({literal(str(path))})"
+        return f"read_parquet({file_literal(path)})"
 
 
 def run_files(settings: Settings, run: Run) -> RunFiles:
