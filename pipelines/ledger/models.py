@@ -47,7 +47,9 @@ class Run(Base):
     recorded no-op), ``failed``, ``held`` or ``abandoned`` (replaced by a newer attempt after a crash). ``swept`` says
     that nothing of an unpublished run is left in the record store. ``fingerprint`` hashes what decides the
     result: extract hashes, feed, schema, rules. ``held`` is a run that waits for somebody: its extract is not what
-    the feed describes. ``settled_at``: when the source was told what was taken; empty while that is still owed.
+    the feed describes, or a gate says that it is unlike the batches before it. ``rules_hash`` hashes the rules alone,
+    so that batches judged under older ones can be listed. ``settled_at``: when the source was told what was taken;
+    empty while that is still owed.
     """
 
     __tablename__ = "run"
@@ -63,6 +65,7 @@ class Run(Base):
     stage: Mapped[str] = mapped_column(String(20))
     swept: Mapped[bool] = mapped_column(default=False)
     fingerprint: Mapped[str | None] = mapped_column(Hash)
+    rules_hash: Mapped[str | None] = mapped_column(Hash)
     started_at: Mapped[datetime] = mapped_column(DateTime)
     finished_at: Mapped[datetime | None] = mapped_column(DateTime)
     rows_decoded: Mapped[int] = mapped_column(default=0)
@@ -102,7 +105,11 @@ class Extract(Base):
 
 
 class RuleCount(Base):
-    """How many rows of a run a rule was applied to and how many broke it."""
+    """How many rows of a run a rule was applied to and how many broke it.
+
+    ``waived`` of the ``failed`` rows are excused by a waiver. Rows to which the rule does not apply are those of the
+    run that are neither excluded nor ``applied``.
+    """
 
     __tablename__ = "rule_count"
     __table_args__ = (UniqueConstraint("run", "rule"),)
@@ -111,8 +118,10 @@ class RuleCount(Base):
     run: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
     rule: Mapped[str] = mapped_column(String(60))
     severity: Mapped[str] = mapped_column(String(10))
+    version: Mapped[int] = mapped_column(default=1)
     applied: Mapped[int]
     failed: Mapped[int]
+    waived: Mapped[int] = mapped_column(default=0)
 
 
 class Package(Base):
@@ -130,7 +139,11 @@ class Package(Base):
 
 
 class Outbox(Base):
-    """One record version owed to one endpoint. Facts have separate instants, not one status."""
+    """One record version owed to one endpoint. Facts have separate instants, not one status.
+
+    ``withheld_rule`` is the rule of the endpoint's acceptance profile that keeps a right record back from it;
+    ``acceptance`` is the hash of the profile that said so, so that a changed profile is asked again.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -159,6 +172,8 @@ class Outbox(Base):
     rejected_at: Mapped[datetime | None] = mapped_column(DateTime)
     withheld_at: Mapped[datetime | None] = mapped_column(DateTime)
     withheld_reason: Mapped[str | None] = mapped_column(String(200))
+    withheld_rule: Mapped[str | None] = mapped_column(String(60))
+    acceptance: Mapped[str | None] = mapped_column(Hash)
     package: Mapped[str | None] = mapped_column(ForeignKey("package.id"), index=True)
     upper_id: Mapped[str | None] = mapped_column(String(100))
     reply_code: Mapped[str | None] = mapped_column(String(40))

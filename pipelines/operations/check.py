@@ -64,12 +64,12 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
         raise ExtractError("there is no such file", file=file, remedy="check the name")
     scratch = Path(tempfile.mkdtemp(prefix="guiji-check-"))
     try:
-        suite = suite_of(context, category)
+        suite = suite_of(context, category).on(received)
         with context.session() as session:
             intake = inspect_file(session, file, category, scratch, feed=feed)
             noticed = notice_files(context, feed, category, received, intake.parts, intake.extracts)
-            standard, counts = judge_rows(context, session, feed, intake.parts, received, suite)
-            noticed = notice_values(session, category, counts, noticed)
+            verdicts = judge_rows(context, session, feed, intake.parts, received, suite)
+            noticed = notice_values(session, category, verdicts.counts, noticed)
             create_findings(session, suite, category, scratch / "rejects.parquet")
             outcomes = {
                 str(name): int(count)
@@ -93,8 +93,8 @@ def check_file(context: Context, feed_code: str, file: Path, received: date) -> 
         reasons,
         repairs,
         suite,
-        standard.unmapped_columns,
-        standard.missing_fields,
+        verdicts.standard.unmapped_columns,
+        verdicts.standard.missing_fields,
         noticed.changes,
     )
 

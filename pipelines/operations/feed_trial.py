@@ -161,11 +161,11 @@ def try_feed(context: Context, feed: Feed, file: Path, received: date, rows: int
         intake = inspect_file(session, file, category, Path(scratch), feed=feed)
         held = None
         try:
-            standard, _ = judge_rows(context, session, feed, intake.parts, received, suite)
+            standard = judge_rows(context, session, feed, intake.parts, received, suite).standard
         except BatchHeldError as error:
             held = str(error)
             lenient = feed.model_copy(update={"undeclared_status": "quarantine"})
-            standard, _ = judge_rows(context, session, lenient, intake.parts, received, suite)
+            standard = judge_rows(context, session, lenient, intake.parts, received, suite).standard
         create_findings(session, suite, category, Path(scratch) / "rejects.parquet")
         totals, agree = _totals(session, feed, file, received, intake)
         return Trial(

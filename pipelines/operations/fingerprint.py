@@ -11,14 +11,18 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.operations.context import Context
 
 
-def fingerprint(context: Context, feed: Feed, extract_hashes: Iterable[str]) -> str:
-    """SHA-256 over extract hashes, feed, category, code lists, rules, calendars and the program's version."""
+def fingerprint(context: Context, feed: Feed, extract_hashes: Iterable[str], corrections: Iterable[str] = ()) -> str:
+    """SHA-256 over what decides a batch.
+
+    Extract hashes, corrected workbooks in their order, feed, category, code lists, rules, calendars, program version.
+    """
     category = context.catalogue.category_of(feed)
     suites = sorted(context.settings.expectations.glob("*.json"))
     policies = sorted((context.settings.schemas / "calendars").glob("*.yaml"))
     parts = {
         "program": version("guiji"),
         "extracts": sorted(extract_hashes),
+        "corrections": list(corrections),
         "feed": feed.model_dump(mode="json"),
         "category": category.model_dump(mode="json"),
         "code_lists": {name: data.model_dump(mode="json") for name, data in context.catalogue.code_lists.items()},

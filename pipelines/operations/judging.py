@@ -22,6 +22,7 @@ from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
 from pipelines.intake.changes import broken_dump
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
+from pipelines.ledger.quality_models import Measure
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -32,15 +33,21 @@ from pipelines.operations.attempts import (
     resume,
     run_folder,
 )
+from pipelines.operations.cases import create_cases
 from pipelines.operations.context import Context
+from pipelines.operations.gates import check_gates
 from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
 from pipelines.operations.sightings import sight
+from pipelines.operations.waiving import waivers_in_force
 from pipelines.quality import conservation
 from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
+from pipelines.quality.measures import create_measures
 from pipelines.quality.rules import RuleCount, Suite
+from pipelines.quality.suggestions import create_suggestions
 from pipelines.quality.suite import load_suite
+from pipelines.quality.waivers import apply_waivers
 from pipelines.records.reading import create_history
 from pipelines.records.store import version_schema
 
@@ -60,8 +67,17 @@ class Judged:
     standard: StandardResult
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """What :func:`judge_rows` counted; ``waived``: rule → rows that a waiver excuses from it."""
+
+    standard: StandardResult
+    counts: list[RuleCount]
+    waived: dict[str, int]
+
+
 def suite_of(context: Context, category: Category) -> Suite:
-    """The rules of a category: those of its file and those its schema implies."""
+    """The rules of a category, in force or not: those of its file and those its schema implies."""
     return load_suite(context.settings, category, context.catalogue.code_lists)
 
 
@@ -72,15 +88,16 @@ def judge_rows(
     parts: Sequence[RowsPart],
     business_date: date,
     suite: Suite,
-) -> tuple[StandardResult, list[RuleCount]]:
+) -> Verdicts:
     """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
     category = context.catalogue.category_of(feed)
     result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
     add_keys(session, category)
     counts = judge(session, suite, category, business_date)
+    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
     session.register("tombstones", _tombstones(context, category.category))
     settle_batch(session, feed.conflict)
-    return result, counts
+    return Verdicts(result, counts, waived)
 
 
 def judge_batch(context: Context, run_id: str) -> str:
@@ -94,7 +111,9 @@ def judge_batch(context: Context, run_id: str) -> str:
     with feed_lock(context, run.feed):
         run = resume(context, run_id)
         try:
-            _judge(context, run)
+            with context.session() as session:
+                _judge(context, session, run)
+                check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
         except BatchHeldError as error:
             mark_held(context, run_id, str(error))
             raise
@@ -104,45 +123,47 @@ def judge_batch(context: Context, run_id: str) -> str:
     return run_id
 
 
-def _judge(context: Context, run: Run) -> None:
+def _judge(context: Context, session: Session, run: Run) -> None:
     if run.stage == "pulling":
         raise RunConflictError(f"the run {run.id} has no rows", remedy="start the batch again")
     feed = context.catalogue.feed(run.feed)
     category = context.catalogue.category_of(feed)
     folder = run_folder(context, run.id)
-    suite = suite_of(context, category)
+    suite = suite_of(context, category).on(run.business_date)
     manifest = dict(run.manifest or {})
     parts = [RowsPart.from_json(data, folder / "rows") for data in manifest["parts"]]
-    with context.ledger.read() as session:
-        compared_with = last_published(session, run.feed)
-        extracts = session.scalars(select(Extract).where(Extract.run == run.id).order_by(Extract.position))
+    with context.ledger.read() as ledger:
+        compared_with = last_published(ledger, run.feed)
+        extracts = ledger.scalars(select(Extract).where(Extract.run == run.id).order_by(Extract.position))
         manifests = [extract.manifest for extract in extracts]
     noticed = notice_files(context, feed, category, run.business_date, parts, manifests)
     _keep_changes(context, run, noticed)
     hold_for_lost_columns(feed, category, noticed.losses)
-    with context.session() as session:
-        standard, counts = judge_rows(context, session, feed, parts, run.business_date, suite)
-        noticed = notice_values(session, category, counts, noticed)
-        create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
-        compare_with_store(session)
-        sighted = sight(context, session, feed, run)
-        if sighted[0].dump is not None and sighted[0].dump.broken:
-            noticed = noticed.adding([broken_dump(sighted[0].dump.absent, sighted[0].dump.records)])
-        _add_deadlines(context, session, category)
-        create_findings(session, suite, category, folder / "rejects.parquet")
-        add_to_findings(session, suite, noticed.changes)
-        judged = _measure(session, run, standard)
-        conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
-        second = validate_with_great_expectations(
-            session, suite, category, run.business_date, result_file=folder / VALIDATION_FILE
-        )
-        conservation.check_agreement(run.id, counts, second)
-        _write_files(session, folder)
-        _create_versions(session, category, run)
-        context.stores[run.category].write(session, "versions", run.feed, run.id)
+    verdicts = judge_rows(context, session, feed, parts, run.business_date, suite)
+    noticed = notice_values(session, category, verdicts.counts, noticed)
+    create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
+    compare_with_store(session)
+    sighted = sight(context, session, feed, run)
+    if sighted[0].dump is not None and sighted[0].dump.broken:
+        noticed = noticed.adding([broken_dump(sighted[0].dump.absent, sighted[0].dump.records)])
+    _add_deadlines(context, session, category)
+    create_findings(session, suite, category, folder / "rejects.parquet")
+    add_to_findings(session, suite, noticed.changes)
+    create_suggestions(session, category)
+    judged = _measure(session, run, verdicts.standard)
+    conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
+    second = validate_with_great_expectations(
+        session, suite, category, run.business_date, result_file=folder / VALIDATION_FILE
+    )
+    conservation.check_agreement(run.id, verdicts.counts, second)
+    create_measures(session, suite, category)
+    create_cases(context, session, feed, run, suite, compared_with)
+    _write_files(session, folder)
+    _create_versions(session, category, run)
+    context.stores[run.category].write(session, "versions", run.feed, run.id)
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
-        found.stage = "judged"
+        found.stage, found.rules_hash = "judged", suite.hash
         for name, count in (*judged.outcomes.items(), *judged.changes.items()):
             setattr(found, name, count)
         found.late, found.repairs = judged.late, judged.repairs
@@ -150,8 +171,8 @@ def _judge(context: Context, run: Run) -> None:
         found.manifest = {
             **manifest,
             "compared_with": compared_with,
-            "unmapped_columns": list(standard.unmapped_columns),
-            "missing_fields": list(standard.missing_fields),
+            "unmapped_columns": list(verdicts.standard.unmapped_columns),
+            "missing_fields": list(verdicts.standard.missing_fields),
             "shape": noticed.shape.as_json(),
             "changes": [change.as_json() for change in noticed.changes],
             "sighted": [one.as_json() for one in sighted],
@@ -165,12 +186,21 @@ def _judge(context: Context, run: Run) -> None:
                     "run": run.id,
                     "rule": count.code,
                     "severity": suite.rule(count.code).severity,
+                    "version": suite.rule(count.code).version,
                     "applied": count.applied,
                     "failed": count.failed,
+                    "waived": verdicts.waived.get(count.code, 0),
                 }
-                for count in counts
+                for count in verdicts.counts
             ],
         )
+        ledger.execute(delete(Measure).where(Measure.run == run.id))
+        measures = session.rows("SELECT name, item, value FROM measures")
+        if measures:
+            ledger.execute(
+                insert(Measure),
+                [{"run": run.id, "name": name, "item": item, "value": value} for name, item, value in measures],
+            )
 
 
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
@@ -238,6 +268,7 @@ def _write_files(session: Session, folder: Path) -> None:
     )
     session.write_parquet("FROM findings", folder / "findings.parquet")
     session.write_parquet("FROM repairs", folder / "repairs.parquet")
+    session.write_parquet("FROM suggestions", folder / "suggestions.parquet")
 
 
 def _create_versions(session: Session, category: Category, run: Run) -> None:

@@ -7,12 +7,15 @@ from sqlalchemy import select
 from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
+from pipelines.operations.acceptance import withhold_unaccepted
 from pipelines.operations.attempts import feed_lock, last_published, load_run, mark_failed, require_running, resume
 from pipelines.operations.context import Context
+from pipelines.operations.figures import store_facts
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.outbox import fill_outbox
 from pipelines.operations.settling import settle_what_is_owed
 from pipelines.operations.sightings import store_sightings
+from pipelines.operations.tasks import store_tasks
 from pipelines.quality import conservation
 
 
@@ -66,3 +69,6 @@ def _publish(context: Context, run: Run) -> None:
         batch.run = run.id
         store_sightings(context, ledger, session, found)
         fill_outbox(ledger, session, store.file_of(run.feed, run.id), found, endpoints, now())
+        withhold_unaccepted(context, ledger, session, found)
+        store_tasks(context, ledger, session, found)
+        store_facts(context, ledger, found)

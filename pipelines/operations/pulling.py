@@ -20,6 +20,7 @@ from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Extract, Run
 from pipelines.operations.attempts import begin_run, feed_lock, mark_failed, mark_held, published_run, run_folder
 from pipelines.operations.context import Context
+from pipelines.operations.corrections import apply_corrections, correction_hashes
 from pipelines.operations.fingerprint import fingerprint
 from pipelines.operations.settling import owed_runs, settle_what_is_owed
 
@@ -38,7 +39,8 @@ def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
         try:
             settle_what_is_owed(context, feed)
             pulled = connector_of(feed).pull(_request(context, feed, business_date))
-            mark = fingerprint(context, feed, (extract.sha256 for extract in pulled.extracts))
+            corrections = correction_hashes(context, feed_code, business_date)
+            mark = fingerprint(context, feed, (extract.sha256 for extract in pulled.extracts), corrections)
             if not _is_unchanged(context, run, mark, pulled):
                 _read(context, feed, run, pulled, mark)
         except BatchHeldError as error:
@@ -129,6 +131,7 @@ def _read(context: Context, feed: Feed, run: Run, pulled: Pull, mark: str) -> No
     _note_landed(context, run, pulled, source)
     with context.session() as session:
         result = read_landed(session, list(pulled.extracts), feed, context.catalogue.category_of(feed), folder)
+        apply_corrections(context, session, feed.feed, run.business_date, result.parts, folder)
         totals = check_totals(session, result, pulled.declared)
     _record(context, run, result, mark, {**source, "totals": totals})
 

@@ -5,9 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.catalogue.categories import Field
-from pipelines.quality.rules import Dimension, Owner, Rule, Severity
+from pipelines.quality.rules import Dimension, Family, Owner, Rule, Severity
 
-SINCE = "0.1.0"
+# Which family of the rule book a kind of derived rule belongs to.
+FAMILIES: dict[str, Family] = {
+    "REQ": "required",
+    "LEN": "format",
+    "ENUM": "code_list",
+    "OPEN": "code_list",
+    "DATE": "date",
+    "AMT": "amount",
+    "GARB": "format",
+    "CHAR": "format",
+    "MASK": "person",
+    "LOST": "name",
+    "PII": "person",
+    "PERSON": "person",
+    "CODE": "organisation_code",
+    "ISSUED": "organisation_code",
+    "PLACE": "organisation_code",
+    "SCI": "organisation_code",
+}
 Texts = tuple[str, str, str, str]
 
 
@@ -37,7 +55,7 @@ def derived_rule(
         message_en=f"{field.name_en}: {message_en}",
         fix_en=fix_en,
         source=source or field.source,
-        since=SINCE,
+        family=FAMILIES[kind],
         personal=personal or field.exposure == "restricted",
         type=type_,
         kwargs={"column": field.code, **kwargs},

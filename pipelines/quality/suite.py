@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,7 +22,17 @@ from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 from pipelines.errors import CatalogueError
 from pipelines.quality.checks import check_of, known_types
 from pipelines.quality.derived import derived_rules
-from pipelines.quality.rules import BUSINESS_DATE, Dimension, Owner, Rule, Severity, Suite
+from pipelines.quality.rules import (
+    BUSINESS_DATE,
+    FOREVER,
+    Dimension,
+    Family,
+    Owner,
+    Rule,
+    Scope,
+    Severity,
+    Suite,
+)
 from pipelines.settings import Settings
 
 BATCH_RULES = "batch_rules.json"
@@ -40,7 +51,14 @@ class RuleMeta(Strict):
     message_en: str = Value(min_length=1)
     fix_en: str = Value(min_length=1)
     source: str = Value(min_length=1)
-    since: str
+    family: Family
+    version: int = Value(default=1, ge=1)
+    since: date = FOREVER
+    until: date | None = None
+    scope: Scope = "row"
+    defects: tuple[int, ...] = ()
+    conditions: tuple[str, ...] = ()
+    waivable: bool = True
     personal: bool = False
 
 

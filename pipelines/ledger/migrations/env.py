@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from pipelines.ledger import quality_models  # noqa: F401 - its tables belong to the same metadata
 from pipelines.ledger.models import Base
 
 connection = context.config.attributes["connection"]
