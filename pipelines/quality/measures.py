@@ -46,9 +46,9 @@ def create_measures(
     ``dimension``           a quality dimension: judged rows that break at least one of its rules that block or warn
     ``cells``               required, provided: cells that rules of completeness ask for, and those that are there
     ``codes``               subjects: rows whose subject must have a unified social credit code; valid, wrong (错码:
-                            filled but identifying nobody); different: codes; several_names: of these, codes with more than
-                            one name; names: of organisations with a code; several_codes: of these, names with more
-                            than one code (重码). Within one batch.
+                            filled but identifying nobody); different: codes; several_names: of these, codes
+                            with more than one name; names: of organisations with a code; several_codes: of these,
+                            names with more than one code (重码). Within one batch.
     ``decided``             ``new=DATE``, ``changed=DATE``: rows by the date of their decision; ``=earlier`` for those
                             of more than 90 days before the business date
     ======================= ========================================================================================
