@@ -22,6 +22,7 @@ _CHANGES = ("new", "changed", "unchanged", "outdated")
 _WITH_CODE = "('法人及非法人组织', '个体工商户')"
 _IDENTIFYING = "('valid', 'issued_nonstandard')"
 _SEPARATOR = ";"
+_ABOUT_CONTENT = ("validity", "accuracy", "consistency")
 
 
 def create_measures(
@@ -48,7 +49,10 @@ def create_measures(
     ``codes``               subjects: rows whose subject must have a unified social credit code; valid, wrong (错码:
                             filled but identifying nobody); different: codes; several_names: of these, codes
                             with more than one name; names: of organisations with a code; several_codes: of these,
-                            names with more than one code (重码). Within one batch.
+                            names with more than one code (重码), all within one batch; linked: accepted rows whose
+                            subject has a code or an identity document
+    ``content``             inaccurate: judged rows that break at least one rule of validity, accuracy or consistency
+                            that blocks or warns
     ``decided``             ``new=DATE``, ``changed=DATE``: rows by the date of their decision; ``=earlier`` for those
                             of more than 90 days before the business date
     ======================= ========================================================================================
@@ -90,6 +94,8 @@ def _count_rows(session: Session, undecoded: int) -> None:
     _insert(session, _unpivoted("rows", outcomes, "settled"))
     changes = {name: f"count(*) FILTER (change = {literal(name)})" for name in _CHANGES}
     _insert(session, _unpivoted("rows", changes, "changes"))
+    linked = "outcome = 'accepted' AND NOT starts_with(subject_key, 'name:')"
+    _insert(session, _unpivoted("codes", {"linked": f"count(*) FILTER ({linked})"}, "settled"))
 
 
 def _count_filled(session: Session, category: Category) -> None:
@@ -133,6 +139,12 @@ def _count_rules(session: Session, suite: Suite) -> None:
         session,
         "SELECT 'dimension', d.dimension, count(DISTINCT f.row_no) FROM rule_dimensions d "
         "LEFT JOIN findings f ON f.rule = d.code AND d.counts GROUP BY d.dimension",
+    )
+    about_content = ", ".join(literal(dimension) for dimension in _ABOUT_CONTENT)
+    _insert(
+        session,
+        "SELECT 'content', 'inaccurate', count(DISTINCT f.row_no) FROM rule_dimensions d "
+        f"JOIN findings f ON f.rule = d.code WHERE d.counts AND d.dimension IN ({about_content})",
     )
     cells = {"required": "coalesce(sum(applied), 0)", "provided": "coalesce(sum(applied - failed), 0)"}
     asked = f"{RULE_COUNTS} WHERE code IN (SELECT code FROM rule_dimensions WHERE dimension = 'completeness')"

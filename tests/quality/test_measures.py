@@ -88,6 +88,8 @@ def test_codes_that_are_wrong_and_codes_that_two_names_share(small: Installation
         "several_names": 1,
         "names": 8,
         "several_codes": 0,
+        # What was accepted: numbers 1-5, 8 and 9.
+        "linked": 7,
     }
 
 
@@ -107,3 +109,4 @@ def test_broken_dimensions_and_missing_cells(tmp_path: Path) -> None:
     assert counted["cells", "provided"] == plain["cells", "provided"] - 1
     assert plain["dimension", "completeness"] == 3
     assert counted["dimension", "validity"] == plain["dimension", "validity"] + 1
+    assert counted["content", "inaccurate"] == plain["content", "inaccurate"] + 1
