@@ -57,6 +57,7 @@ def derived_rule(
         source=source or field.source,
         family=FAMILIES[kind],
         personal=personal or field.exposure == "restricted",
+        derived=True,
         type=type_,
         kwargs={"column": field.code, **kwargs},
     )
