@@ -156,7 +156,14 @@ def _judge(context: Context, session: Session, run: Run) -> None:
         session, suite, category, run.business_date, result_file=folder / VALIDATION_FILE
     )
     conservation.check_agreement(run.id, verdicts.counts, second)
-    create_measures(session, suite, category)
+    create_measures(
+        session,
+        suite,
+        category,
+        business_date=run.business_date,
+        undecoded=run.lines_undecoded,
+        code_lists=context.catalogue.code_lists,
+    )
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
     _create_versions(session, category, run)
