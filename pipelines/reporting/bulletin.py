@@ -46,7 +46,8 @@ class Bulletin:
     ``until`` is the last day that is covered. ``silent``: feeds without a published batch for more than a weekend up
     to that day, the longest silent one first. ``whole`` and ``before``: this month and the one before, over
     everything; None without facts. ``trend``: the last months up to this one, ``department_trend`` the same by
-    department. ``names``: codes of departments, feeds and categories → their Chinese names.
+    department. ``names``: codes of departments, feeds and categories → their Chinese names. ``messages``: the rules of
+    ``what_if`` → what they say.
     """
 
     profile: FigureProfile
@@ -65,6 +66,7 @@ class Bulletin:
     what_if: WhatIf
     unreported: UnreportedEstimate
     names: Mapping[str, str]
+    messages: Mapping[str, str]
 
     @property
     def title(self) -> str:
@@ -120,6 +122,7 @@ def collect(
         what_if=what_if,
         unreported=unreported,
         names=_names(catalogue),
+        messages={code: rule_text(texts, code).message_zh for step in what_if.steps for code in step.reasons},
     )
 
 

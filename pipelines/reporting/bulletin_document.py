@@ -176,8 +176,9 @@ def _lines(
         document.add_paragraph(NOTHING)
         return
     codes = list(known)
-    for start in range(0, len(codes), _FIGURES_PER_TABLE):
-        shown = codes[start : start + _FIGURES_PER_TABLE]
+    tables = -(-len(codes) // _FIGURES_PER_TABLE)
+    for number in range(tables):
+        shown = codes[len(codes) * number // tables : len(codes) * (number + 1) // tables]
         width = 13.5 / len(shown)
         heads = (first, *(known[code].definition.name_zh for code in shown))
         table = _table(document, heads, (), (3.5, *([width] * len(shown))))
@@ -214,11 +215,10 @@ def _what_if(document: DocumentFile, bulletin: Bulletin) -> None:
         f"本月{name}为{found.text}（{found.numerator:,} ÷ {found.denominator:,}）。依次整改下列问题后："
         + (f"（其中{found.cleared}个批次的明细已清理，按原样计算。）" if found.cleared else "")
     )
-    messages = {problem.rule: problem.message for problem in bulletin.problems}
     rows = [
         (
             f"{place}",
-            "；".join(f"{messages.get(code, '')}（{code}）" for code in step.reasons),
+            "；".join(f"{bulletin.messages[code]}（{code}）" for code in step.reasons),
             f"{step.rows:,}",
             step.text,
             f"{step.numerator:,} ÷ {step.denominator:,}",
@@ -274,7 +274,7 @@ def _unreported(document: DocumentFile, bulletin: Bulletin) -> None:
 def _definitions(document: DocumentFile, bulletin: Bulletin) -> None:
     document.add_heading("八、指标口径", 1)
     profile = bulletin.profile
-    document.add_paragraph(f"{profile.name_zh}。来源：{profile.source}。{profile.notes_zh}")
+    document.add_paragraph(f"{profile.name_zh}。{profile.notes_zh}")
     rows = [
         (
             definition.name_zh,
@@ -306,7 +306,7 @@ def _value(figure: Figure | None) -> str:
 
 
 def _quotient(figure: Figure | None) -> str:
-    if figure is None or figure.denominator is None:
+    if figure is None or not figure.denominator:
         return ""
     return f"{figure.numerator:,}/{figure.denominator:,}"
 
@@ -335,6 +335,7 @@ def _new_row(table: Table) -> _Row:
     row: _Row = table.add_row()  # type: ignore[no-untyped-call]
     for cell, column in zip(row.cells, table.columns, strict=True):
         cell.width = column.width
+    row._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
     return row
 
 

@@ -14,7 +14,9 @@ from pipelines.reporting.figures import Figure, FigureLine
 
 _WIDEST = 60
 _LEVELS = {"good": "#E2F0D9", "fair": "#FFF2CC", "bad": "#F8CBAD"}
-_UNITS = {"percent": "%", "days": "天", "rows": "条", "codes": "个"}
+_FIGURE_WIDTHS = (12, 22, 16, 26, 26, 14, 6, 14, 14, 8, 24)
+# The value of a percentage carries its sign.
+_UNITS = {"percent": "", "days": "天", "rows": "条", "codes": "个"}
 Cell = str | int | float | None
 
 
@@ -63,6 +65,8 @@ class _Sheets:
         """One row per line and figure."""
         heads = ("日期", "部门", "信息类别", "报送源", "指标", "数值", "单位", "分子", "分母", "批次", "是否最终")
         sheet = self._sheet(name, heads, ())
+        for place, width in enumerate(_FIGURE_WIDTHS):
+            sheet.set_column(place, place, width)
         row = 0
         for line in lines:
             about = (
@@ -92,6 +96,8 @@ class _Sheets:
         departments = sorted({line.department or "" for line in bulletin.department_trend})
         months = [line.month for line in bulletin.trend if line.month is not None]
         sheet = self._sheet("走势", (), ())
+        sheet.set_column(0, 0, 28)
+        sheet.set_column(1, len(departments) + 1, 16)
         top = 0
         for definition in shares:
             heads = [definition.name_zh + "（%）", "全部", *(bulletin.name(code) for code in departments)]
@@ -166,12 +172,11 @@ class _Sheets:
                 _terms(one.denominator),
                 "" if one.target is None else str(one.target),
                 "" if one.alarm is None else str(one.alarm),
-                one.source,
             )
             for one in bulletin.profile.figures
         ]
-        rows.append((bulletin.profile.name_zh, bulletin.profile.notes_zh, "", "", "", "", bulletin.profile.source))
-        self._sheet("口径", ("指标", "定义", "分子", "分母", "达标", "预警", "来源"), rows)
+        rows.append((bulletin.profile.name_zh, bulletin.profile.notes_zh, "", "", "", ""))
+        self._sheet("口径", ("指标", "定义", "分子", "分母", "达标", "预警"), rows)
 
     def _sheet(self, name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Worksheet:
         sheet = self._workbook.add_worksheet(name)
