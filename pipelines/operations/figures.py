@@ -12,7 +12,7 @@ from pipelines.deadlines.calendar import load_calendar
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
 from pipelines.ledger.quality_models import Fact
-from pipelines.operations.context import Context, open_context
+from pipelines.operations.context import Context
 from pipelines.reporting.figure_counts import batch_counts, batch_measures
 
 
@@ -76,11 +76,6 @@ def recompute_open(context: Context) -> Recomputed:
         query = select(Batch.id).join(Fact, Fact.run == Batch.run).where(Fact.final.is_(False)).distinct()
         batches = list(ledger.scalars(query.order_by(Batch.id)))
     return _recompute(context, batches)
-
-
-def recompute_facts() -> int:
-    """For the DAG: :func:`recompute_open` with the installation's own settings; returns the batches computed again."""
-    return recompute_open(open_context()).batches
 
 
 def _recompute(context: Context, batches: list[int]) -> Recomputed:

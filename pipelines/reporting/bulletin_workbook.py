@@ -121,7 +121,7 @@ class _Sheets:
                     }
                 )
             chart.set_title({"name": definition.name_zh})
-            chart.set_y_axis({"num_format": "0.0", "name": "%"})
+            chart.set_y_axis({"num_format": "0.0", "name": "%", "max": 100})
             chart.set_size({"width": 640, "height": 280})
             if months:
                 sheet.insert_chart(top, len(heads) + 1, chart)
