@@ -15,8 +15,10 @@ from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
 from pipelines.quality.cases import CORRECTED_ROWS, FOUND, LATER, CaseBatch, find_cases, load_cases, update_cases
 from pipelines.quality.rules import Suite
+from pipelines.quality.stored_findings import STORED_FINDINGS, create_stored_findings
 
 CASES_FILE = "cases.parquet"
+FINDINGS_FILE = "findings.parquet"
 CORRECTIONS_FILE = "corrections.parquet"
 OUTCOMES_FILE = "outcomes.parquet"
 REJECTS_FILE = "rejects.parquet"
@@ -35,6 +37,12 @@ def create_cases(context: Context, session: Session, feed: Feed, run: Run, suite
     find_cases(session, suite, context.catalogue.category_of(feed), batch, folder / REJECTS_FILE)
     _hear_later_batches(context, session, feed, run)
     update_cases(session, batch)
+
+
+def write_findings(context: Context, session: Session, feed: Feed, run: Run, folder: Path) -> None:
+    """Write the findings of a judged run beside the table of findings, and into its folder."""
+    create_stored_findings(session, run.id, run.business_date, feed.department, feed.category)
+    context.findings.write(session, STORED_FINDINGS, run, folder / FINDINGS_FILE)
 
 
 def _cases_before(context: Context, before: str | None) -> Path | None:

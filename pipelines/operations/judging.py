@@ -33,7 +33,7 @@ from pipelines.operations.attempts import (
     resume,
     run_folder,
 )
-from pipelines.operations.cases import CASES_FILE, create_cases
+from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
 from pipelines.operations.gates import check_gates
 from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
@@ -160,6 +160,7 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     create_measures(session, suite, category)
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
+    write_findings(context, session, feed, run, folder)
     _create_versions(session, category, run)
     context.stores[run.category].write(session, "versions", run.feed, run.id)
     with context.ledger.write() as ledger:
@@ -267,7 +268,6 @@ def _write_files(session: Session, folder: Path) -> None:
         """,
         folder / "outcomes.parquet",
     )
-    session.write_parquet("FROM findings", folder / "findings.parquet")
     session.write_parquet("FROM repairs", folder / "repairs.parquet")
     session.write_parquet("FROM suggestions", folder / "suggestions.parquet")
     write_cases(session, folder / CASES_FILE)
