@@ -85,13 +85,12 @@ class FindingsTable:
         Optionally of one feed and of the business dates from ``since`` to ``until``, both included.
         """
         query = select(Run.id).join(Batch, Batch.run == Run.id).where(Run.state == "published")
-        for asked, condition in (
-            (feed, Run.feed == feed),
-            (since, Run.business_date >= since),
-            (until, Run.business_date <= until),
-        ):
-            if asked is not None:
-                query = query.where(condition)
+        if feed is not None:
+            query = query.where(Run.feed == feed)
+        if since is not None:
+            query = query.where(Run.business_date >= since)
+        if until is not None:
+            query = query.where(Run.business_date <= until)
         with ledger.read() as ledger_session:
             counting = set(ledger_session.scalars(query))
         files = [file for file in self._table.files({"feed": feed} if feed else None) if file.stem in counting]
