@@ -33,13 +33,14 @@ from pipelines.operations.attempts import (
     resume,
     run_folder,
 )
-from pipelines.operations.cases import create_cases
+from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
 from pipelines.operations.gates import check_gates
 from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
 from pipelines.operations.sightings import sight
 from pipelines.operations.waiving import waivers_in_force
 from pipelines.quality import conservation
+from pipelines.quality.cases import write_cases
 from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
@@ -166,6 +167,7 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     )
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
+    write_findings(context, session, feed, run, folder)
     _create_versions(session, category, run)
     context.stores[run.category].write(session, "versions", run.feed, run.id)
     with context.ledger.write() as ledger:
@@ -274,9 +276,9 @@ def _write_files(session: Session, folder: Path) -> None:
         """,
         folder / "outcomes.parquet",
     )
-    session.write_parquet("FROM findings", folder / "findings.parquet")
     session.write_parquet("FROM repairs", folder / "repairs.parquet")
     session.write_parquet("FROM suggestions", folder / "suggestions.parquet")
+    write_cases(session, folder / CASES_FILE)
 
 
 def _create_versions(session: Session, category: Category, run: Run) -> None:
