@@ -36,8 +36,8 @@ def create_hints(context: Context, session: Session, feed: Feed, parts: Sequence
 
     ``known_subjects`` (field, code, name_key, name, origin): names with valid codes from accepted rows of the batch,
     from the published versions of the category, whatever feed they came from, and from the register of subjects if
-    the installation has one. ``column_order`` (part, first_row, rows, place, field): the fields of each file in the order
-    of its columns. Raises :class:`CatalogueError` for a register that is missing or has other columns.
+    the installation has one. ``column_order`` (part, first_row, rows, place, field): the fields of each file in the
+    order of its columns. Raises :class:`CatalogueError` for a register that is missing or has other columns.
     """
     category = context.catalogue.category_of(feed)
     context.stores[category.category].versions(session, _KNOWN_VERSIONS, hidden_runs(context.ledger))
@@ -54,9 +54,10 @@ def create_hints(context: Context, session: Session, feed: Feed, parts: Sequence
 
 def _of_batch(category: Category) -> list[str]:
     verdicts = ", ".join(f"'{verdict}'" for verdict in _NAMED)
+    taken = "SELECT row_no FROM settled WHERE outcome IN ('accepted', 'duplicate')"
     return [
         f"SELECT {literal(code)} AS field, {identifier(code)} AS code, {identifier(name)} AS name, 'batch' AS origin "
-        f"FROM {FACTS} SEMI JOIN (SELECT row_no FROM settled WHERE outcome IN ('accepted', 'duplicate')) USING (row_no) "
+        f"FROM {FACTS} SEMI JOIN ({taken}) USING (row_no) "
         f"WHERE {identifier(code + '_verdict')} IN ({verdicts})"
         for code, name in code_fields(category)
     ]
