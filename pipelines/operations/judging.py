@@ -23,6 +23,7 @@ from pipelines.intake.changes import broken_dump
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.ledger.quality_models import Measure
+from pipelines.normalize.amounts import yuan_from_numerals
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -36,6 +37,7 @@ from pipelines.operations.attempts import (
 from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
 from pipelines.operations.gates import check_gates
+from pipelines.operations.hints import create_hints
 from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
 from pipelines.operations.sightings import sight
 from pipelines.operations.waiving import waivers_in_force
@@ -150,7 +152,8 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     _add_deadlines(context, session, category)
     create_findings(session, suite, category, folder / "rejects.parquet")
     add_to_findings(session, suite, noticed.changes)
-    create_suggestions(session, category)
+    create_hints(context, session, feed, parts)
+    create_suggestions(session, category, suite, run.business_date, yuan_from_numerals)
     judged = _measure(session, run, verdicts.standard)
     conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
     second = validate_with_great_expectations(
