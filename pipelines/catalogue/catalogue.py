@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from pipelines.catalogue.authorities import Authorities, load_authorities
 from pipelines.catalogue.categories import Category, load_category
 from pipelines.catalogue.code_lists import CodeList, load_code_list
 from pipelines.catalogue.edition_loading import load_edition
@@ -38,6 +39,7 @@ class Catalogue:
     departments: dict[str, Department]
     feeds: dict[str, Feed]
     broken_feeds: dict[str, CatalogueError]
+    authorities: Authorities
 
     @property
     def feed_codes(self) -> list[str]:
@@ -119,4 +121,6 @@ def _load(schemas: Path) -> Catalogue:
             feeds[feed.feed] = feed
         except CatalogueError as error:
             broken[feed_code(path)] = error
-    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken)
+    dictionary = schemas / "authorities.yaml"
+    authorities = load_authorities(read(dictionary)) if dictionary.is_file() else Authorities()
+    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken, authorities)

@@ -17,6 +17,7 @@ FAMILIES: dict[str, Family] = {
     "AMT": "amount",
     "GARB": "format",
     "CHAR": "format",
+    "CELL": "format",
     "MASK": "person",
     "LOST": "name",
     "PII": "person",
