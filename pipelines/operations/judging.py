@@ -24,6 +24,7 @@ from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.ledger.quality_models import Measure
 from pipelines.normalize.amounts import yuan_from_numerals
+from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -47,6 +48,7 @@ from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 from pipelines.quality.measures import create_measures
+from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suggestions import create_suggestions
 from pipelines.quality.suite import load_suite
@@ -95,7 +97,10 @@ def judge_rows(
     """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
     category = context.catalogue.category_of(feed)
     result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
+    authorities = context.catalogue.authorities
+    fill_authority_codes(session, category, authorities)
     add_keys(session, category)
+    create_reference(session, Reference(authorities, context.catalogue.department_of(feed).regions))
     counts = judge(session, suite, category, business_date)
     waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
     session.register("tombstones", tombstones(context, category.category))
