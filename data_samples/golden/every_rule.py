@@ -28,16 +28,11 @@ EXPECTED = ("line", "outcome", "reasons", "field", "value")
 
 def write_every_rule(catalogue: Catalogue) -> list[Path]:
     """Write the cases anew; returns their folders."""
-    return [
-        _write(category, load_suite(Settings(), category, catalogue.code_lists)) for category in _categories(catalogue)
-    ]
+    return [_write(catalogue, catalogue.categories[path.stem]) for path in sorted(DEVIATIONS.glob("*.yaml"))]
 
 
-def _categories(catalogue: Catalogue) -> list[Category]:
-    return [catalogue.categories[path.stem] for path in sorted(DEVIATIONS.glob("*.yaml"))]
-
-
-def _write(category: Category, suite: Suite) -> Path:
+def _write(catalogue: Catalogue, category: Category) -> Path:
+    suite = load_suite(Settings(), category, catalogue.code_lists)
     described = yaml.safe_load((DEVIATIONS / f"{category.category}.yaml").read_text(encoding="utf-8"))
     bases: dict[str, dict[str, str]] = described["bases"]
     rows = [(base, set[str]()) for base in bases.values()]
