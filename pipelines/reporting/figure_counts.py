@@ -19,6 +19,8 @@ from pipelines.reporting.figure_timing import timing_counts
 # What a batch adds to the store is added once: when the batch is run again, most of it is there already. These are
 # summed over all published runs of a batch; everything else is what its last one says.
 _ADDED = ("new", "changed", "late")
+# A problem that was waived, or whose record or rule is gone, was not mended.
+MENDED = ("source", "workbook")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def batch_counts(
     """The counts of a published batch by the clock of a profile, as they are at the instant ``at`` (UTC)."""
     rows, days = ledger.execute(
         select(func.coalesce(func.sum(Closing.rows), 0), func.coalesce(func.sum(Closing.days), 0)).where(
-            Closing.run.in_(published_runs(run))
+            Closing.run.in_(published_runs(run)), Closing.how.in_(MENDED)
         )
     ).one()
     timing = timing_counts(ledger, run, clock, calendar, at)
