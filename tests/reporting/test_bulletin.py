@@ -43,7 +43,8 @@ def test_the_document_says_it_all_and_silence_first(files: list[Path]) -> None:
     text = document_text(files[0])
     headings = [line for line in text if line[1:2] == "、"]
     assert [heading.split("、")[1] for heading in headings] == [
-        "未报送情况", "总体情况", "各部门情况", "各类信息情况", "主要问题", "整改测算", "疑似未报送（估计，非事实）", "指标口径",
+        "未报送情况", "总体情况", "各部门情况", "各类信息情况",
+        "主要问题", "整改测算", "疑似未报送（估计，非事实）", "指标口径",
     ]  # fmt: skip
     # Monday 16 and Tuesday 17 were the last days on which anything came; the bulletin covers the month up to the 24th.
     assert text.index("2026年11月16日") < text.index("2026年11月17日")
