@@ -13,7 +13,7 @@ from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
 from pipelines.ledger.quality_models import Fact
 from pipelines.operations.context import Context
-from pipelines.reporting.figure_counts import batch_counts, batch_measures
+from pipelines.reporting.figure_counts import by_clock, stored_counts
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ def store_facts(context: Context, ledger: LedgerSession, run: Run) -> bool:
     False when the run was judged before measures were kept: it has no facts.
     """
     ledger.execute(delete(Fact).where(Fact.feed == run.feed, Fact.business_date == run.business_date))
-    measures = batch_measures(ledger, run)
-    if not measures:
+    stored = stored_counts(ledger, run)
+    if not stored:
         return False
     calendar, at = load_calendar(context.settings), now()
     department = context.catalogue.feed(run.feed).department
     facts = []
     for profile in context.catalogue.profiles.values():
-        counts = batch_counts(ledger, run, measures, profile.clock, calendar, at)
+        counts = by_clock(ledger, run, stored, profile.clock, calendar, at)
         for definition in profile.figures:
             numerator, denominator = counts.values(definition)
             facts.append(
