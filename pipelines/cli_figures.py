@@ -49,21 +49,30 @@ def show(
     ] = "department",
     as_json: AsJson = False,
 ) -> None:
-    """Show the figures of a month with numerators and denominators; those that may still change are marked."""
+    """Show the figures of a month with numerators and denominators; those that may still change are marked.
+
+    Feeds that are silent stand first.
+    """
+    from pipelines.operations.clock import today_in_shanghai
     from pipelines.operations.context import open_context
     from pipelines.operations.figure_questions import feeds_of
     from pipelines.reporting.figure_tables import figure_table, figures_as_json
-    from pipelines.reporting.figures import figures_by
+    from pipelines.reporting.figures import figures_by, silences
 
     context = open_context()
-    feeds_of(context, department, feed)
+    feeds = [(code, context.catalogue.feeds[code].department) for code in feeds_of(context, department, feed)]
     chosen, (first, last) = context.catalogue.profile(profile), _days(month)
     lines = figures_by(
         context.ledger, chosen, first, last, () if by == "all" else (by,), department=department, feed=feed
     )
+    covered = min(last, today_in_shanghai() - timedelta(days=1))
+    silent = [one for one in silences(context.ledger, feeds, covered) if one.is_silent]
     if as_json:
-        out.print_json(json.dumps(figures_as_json(chosen, lines, first, last), ensure_ascii=False))
+        out.print_json(json.dumps(figures_as_json(chosen, lines, first, last, silent), ensure_ascii=False))
         return
+    for one in silent:
+        since = "nothing was ever published" if one.last is None else f"silent for {one.days} days, since {one.last}"
+        out.print(f"{one.feed}: {since}", style="bold red", highlight=False)
     out.print(figure_table(chosen, lines, first, last))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.catalogue.figure_profiles import FigureProfile
 from pipelines.deadlines.calendar import DAY
-from pipelines.errors import ExtractError, StorageError
+from pipelines.errors import GuijiError, StorageError
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
 from pipelines.operations.figure_questions import feeds_of, unreported_of, what_if_of
@@ -24,7 +24,7 @@ def collect_bulletin(
     now = today or today_in_shanghai()
     until = min(last, now - DAY)
     if until < first:
-        raise ExtractError(f"the month {first:%Y-%m} has not begun", remedy="name a month that has")
+        raise GuijiError(f"the month {first:%Y-%m} has not begun", remedy="name a month that has")
     feeds = feeds_of(context)
     found = what_if_of(context, profile, feeds, first, until)
     unreported = unreported_of(context, feeds, first, until, now)

@@ -22,8 +22,6 @@ from pipelines.reporting.words import OWNERS, SEVERITIES, RuleTexts, rule_text
 
 MOST_PROBLEMS = 10
 TREND_MONTHS = 6
-# A weekend without a batch is no silence.
-SILENT_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def collect(
     whole = figures_by(ledger, profile, first, until, ())
     before = figures_by(ledger, profile, before_first, first - timedelta(days=1), ())
     feeds = [(feed.feed, feed.department) for feed in catalogue.feeds.values()]
-    silent = [one for one in silences(ledger, feeds, until) if one.days is None or one.days > SILENT_DAYS]
+    silent = [one for one in silences(ledger, feeds, until) if one.is_silent]
     return Bulletin(
         profile=profile,
         first=first,

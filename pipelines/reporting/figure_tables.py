@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.catalogue.figure_profiles import FigureProfile
-from pipelines.reporting.figures import Figure, FigureLine
+from pipelines.reporting.figures import Figure, FigureLine, Silence
 from pipelines.reporting.underreporting import UnreportedEstimate
 from pipelines.reporting.what_if import Step, WhatIf
 from pipelines.reporting.words import RuleTexts, rule_text
@@ -51,12 +51,15 @@ def _cell(figure: Figure | None) -> Text:
     return text
 
 
-def figures_as_json(profile: FigureProfile, lines: Sequence[FigureLine], since: date, until: date) -> dict[str, Any]:
-    """Profile, period and all lines; values are numerators and denominators, with the shown text beside them."""
+def figures_as_json(
+    profile: FigureProfile, lines: Sequence[FigureLine], since: date, until: date, silent: Sequence[Silence]
+) -> dict[str, Any]:
+    """Profile, period, silent feeds and all lines: numerators and denominators, with the shown text beside them."""
     return {
         "profile": profile.profile,
         "since": since.isoformat(),
         "until": until.isoformat(),
+        "silent": [{"feed": one.feed, "last": one.last and one.last.isoformat(), "days": one.days} for one in silent],
         "lines": [
             {
                 **{

@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 from docx import Document
 
-from pipelines.errors import ExtractError
+from pipelines.errors import GuijiError
 from pipelines.operations.bulletin import write_bulletin
 from pipelines.operations.context import Context
 from tests.reporting.figure_month import FIRST, LAST, Month
@@ -87,7 +87,7 @@ def test_every_profile_has_its_bulletin(context: Context, tmp_path: Path) -> Non
 
 
 def test_a_month_that_has_not_begun_has_none(context: Context, tmp_path: Path) -> None:
-    with pytest.raises(ExtractError, match="the month 2026-12 has not begun"):
+    with pytest.raises(GuijiError, match="the month 2026-12 has not begun"):
         write_bulletin(
             context, date(2026, 12, 1), date(2026, 12, 31), context.catalogue.profile("national"), tmp_path, TODAY
         )
