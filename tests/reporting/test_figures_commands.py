@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.errors import CatalogueError
-from tests.reporting.figure_month import Month
+from tests.reporting.figure_month import Month, beijing
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,8 @@ def guiji(month: Month, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv(f"GUIJI_{name}", str(month.folder / folder))
 
     def call(*arguments: str) -> str:
-        result = CliRunner().invoke(app, ["figures", *arguments, "--month", "2026-11"], catch_exceptions=True)
+        with time_machine.travel(beijing(25)):
+            result = CliRunner().invoke(app, ["figures", *arguments, "--month", "2026-11"], catch_exceptions=True)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == 0, result.output
