@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from sample_judging import BUSINESS_DATE, SAMPLES, Verdict, judge_file
 
+from data_samples.golden.judging import BUSINESS_DATE, SAMPLES, Verdict, judge_file
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.sandbox.rules import SUBJECT_UNKNOWN, check
 from pipelines.sandbox.subjects import load_subjects
