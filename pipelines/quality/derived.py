@@ -227,6 +227,21 @@ def _writing(field: Field) -> Iterator[Rule]:
         dimension="validity",
         source=source,
     )
+    texts = (
+        "夹有注音拼音，例如“關(guān)”",
+        "请删除拼音；文字系从网页复制的，请改从原系统导出",
+        "the readings of characters stand among the text, as in 關(guān)",
+        "take the readings out, or export the text from the source instead of copying a web page",
+    )
+    yield predicate_rule(
+        "PIN",
+        field,
+        "CASE WHEN text_suspect THEN NOT has_pinyin({0}) ELSE TRUE END",
+        texts,
+        dimension="validity",
+        severity="warn",
+        source="domain 8 no. 59 [found]",
+    )
 
 
 def _name(field: Field) -> Iterator[Rule]:
