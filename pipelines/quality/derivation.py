@@ -29,6 +29,7 @@ KINDS = {
     "GARB": Kind("format", (58, 60)),
     "CHAR": Kind("format", (61,), ("C16",)),
     "PIN": Kind("format", (59,)),
+    "CELL": Kind("format", (57,)),
     "MASK": Kind("person", (18,)),
     "LOST": Kind("name", (60,)),
     "PII": Kind("person", (69,)),
