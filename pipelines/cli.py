@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines import cli_feeds, cli_figures, cli_gates, cli_rules, cli_tasks, cli_waivers
+from pipelines import cli_corrections, cli_feeds, cli_figures, cli_gates, cli_rules, cli_tasks, cli_waivers
 from pipelines.cli_console import err, out
 from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
 
@@ -42,6 +42,7 @@ app.add_typer(cli_gates.app, name="gates")
 app.add_typer(cli_tasks.app, name="tasks")
 app.add_typer(cli_waivers.app, name="waivers")
 app.add_typer(cli_figures.app, name="figures")
+app.command()(cli_corrections.resubmit)
 
 Day = Annotated[
     datetime | None,

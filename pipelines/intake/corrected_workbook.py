@@ -39,8 +39,8 @@ class CorrectedSheet:
     """The lines of one sheet.
 
     ``rows`` are the numbers of the lines as a person sees them; the lists beside it are as long. ``fields`` is what
-    stands under 字段, ``field_codes`` the hidden code of it; ``faults`` says why an answer cannot be taken (``formula``,
-    ``error``, ``digits``), by line. ``cells`` are the source cells by the header of their column, in ``headers`` order.
+    stands under 字段, ``field_codes`` the hidden code of it; ``faults`` says why an answer cannot be taken
+    (``formula``, ``error``, ``digits``), by line. ``cells`` are the source cells, column by column, as ``headers`` are.
     """
 
     sheet: str
@@ -103,8 +103,8 @@ def _meta(workbook: Workbook, name: str) -> WorkbookMeta:
         raise _not_ours(name)
     if told.get("version") != str(VERSION):
         raise ExtractError(
-            f"this workbook has the format {told.get('version') or 'of no version'}, corrections are read from {VERSION}",
-            remedy="make the report again (guiji report), send the new workbook out and have the corrections moved there",
+            f"this workbook has the form of version {told.get('version') or '(none)'}, not of {VERSION}",
+            remedy="make the report again (guiji report), send the new workbook out, have the corrections moved there",
             file=name,
         )
     try:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, time
 from pathlib import Path
 
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import aliased
 from xlsxwriter import Workbook
-from xlsxwriter.exceptions import XlsxFileError
 
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.catalogue.categories import Category
@@ -22,7 +16,6 @@ from pipelines.catalogue.correctable import correction_targets
 from pipelines.catalogue.correction_form import META_SHEET, WorkbookMeta
 from pipelines.catalogue.feeds import Feed
 from pipelines.engine.duck import Session
-from pipelines.errors import StorageError
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
 from pipelines.ledger.quality_models import Task
@@ -37,11 +30,10 @@ from pipelines.reporting.problem_sheets import Layout, problem_sheets, sheet_nam
 from pipelines.reporting.run_files import run_files
 from pipelines.reporting.sheets import LINES_PER_SHEET, Formats
 from pipelines.reporting.source_columns import source_columns_of_fields
+from pipelines.reporting.whole_workbook import new_workbook
 from pipelines.reporting.withdrawals import Withdrawal
 from pipelines.reporting.words import RuleTexts
 from pipelines.settings import Settings
-
-_READ_ONLY_TO_ALL_BUT_US = 0o600
 
 
 def write_workbook(
@@ -101,7 +93,8 @@ def write_workbook(
     ]
     choices = Choices(feed, category, load_catalogue(settings).code_lists, correctable)
     meta = WorkbookMeta(figures.feed, figures.business_date, run.id)
-    with _new_book(path, settings.scratch, figures) as book:
+    title = f"{figures.department_name} {figures.category_name} 问题清单"
+    with new_workbook(path, settings.scratch, title, figures.business_date) as book:
         formats = Formats(book)
         cover_sheet(book, formats, layout, figures, kinds, contact, problem_rows)
         problem_sheets(book, formats, layout, kinds, read_lines(session, files, meta.digest), choices)
@@ -123,7 +116,7 @@ def write_workbook(
     return total
 
 
-def _rejections(run: Run) -> Select[tuple[DeliveryFinding]]:
+def _rejections(run: Run) -> Select[DeliveryFinding]:
     """What receivers sent back of a batch and nothing has replaced since: a newer version was sent on its own."""
     newer = aliased(Outbox)
     replaced = exists().where(
@@ -148,50 +141,3 @@ def _meta_sheet(book: Workbook, meta: WorkbookMeta) -> None:
         sheet.write_string(row, 1, value)
     sheet.protect("")
     sheet.very_hidden()
-
-
-@contextmanager
-def _new_book(path: Path, scratch: Path, figures: FeedFigures) -> Iterator[Workbook]:
-    """A workbook that appears under ``path`` when it is whole, and not at all when anything fails."""
-    folder: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="workbook-", dir=scratch)
-        beside = path.with_name(f".{path.name}.writing")
-        book = Workbook(
-            str(beside),
-            {
-                "constant_memory": True,
-                "tmpdir": folder,
-                "strings_to_formulas": False,
-                "strings_to_numbers": False,
-                "strings_to_urls": False,
-            },
-        )
-        book.set_properties(
-            {
-                "title": f"{figures.department_name} {figures.category_name} 问题清单",
-                "author": "归集",
-                "company": "",
-                # Not the time of writing: the same batch gives the same bytes.
-                "created": datetime.combine(figures.business_date, time()),
-            }
-        )
-        try:
-            yield book
-            book.close()
-            beside.chmod(_READ_ONLY_TO_ALL_BUT_US)
-            os.replace(beside, path)  # noqa: PTH105 - says what is meant: replace, on every platform
-        finally:
-            book.fileclosed = True
-            beside.unlink(missing_ok=True)
-    except (OSError, XlsxFileError) as error:
-        raise StorageError(
-            f"the workbook cannot be written ({type(error).__name__})",
-            file=path,
-            remedy="free disk space or mend permissions, then make the report again",
-        ) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
