@@ -50,8 +50,8 @@ class CellCorrection:
 class VersionTrace:
     """One version: where it came from, what was done to it, where it went.
 
-    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown; ``source_row`` is
-    the row as it was sent, ``corrections`` what departments wrote over its cells since, in order.
+    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown. ``source_row``
+    is the row as it was sent, ``corrections`` what departments wrote over its cells since, in order.
     """
 
     version: dict[str, Any]
@@ -175,15 +175,10 @@ def _corrections(context: Context, session: Session, run: Run, row_no: int) -> l
     if not path.is_file():
         return []
     with context.ledger.read() as ledger:
-        names = dict(
-            ledger.execute(
-                select(Resubmission.sha256, Resubmission.name).where(
-                    Resubmission.feed == run.feed, Resubmission.business_date == run.business_date
-                )
-            )
-            .tuples()
-            .all()
+        resubmissions = ledger.scalars(
+            select(Resubmission).where(Resubmission.feed == run.feed, Resubmission.business_date == run.business_date)
         )
+        names = {resubmission.sha256: resubmission.name for resubmission in resubmissions}
     found = session.rows(
         'SELECT source_column, old_value, new_value, "by", workbook, book_sheet, book_row '
         f"FROM read_parquet({file_literal(path)}, file_row_number = true) WHERE row_no = $row ORDER BY file_row_number",
