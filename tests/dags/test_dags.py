@@ -95,8 +95,8 @@ def test_a_feed_is_pulled_judged_and_published_at_its_own_hour(bag: DagBag) -> N
 def test_corrected_workbooks_are_taken_in_by_department_before_the_reports_are_made(bag: DagBag) -> None:
     assert order(bag.dags["corrections"]) == ["departments", "take_in"]
     assert bag.dags["corrections"].get_task("take_in").get_needs_expansion()
-    hours = [int(bag.dags[name].timetable.expression.split()[1]) for name in ("corrections", "steward_reports")]
-    assert hours == sorted(hours)
+    assert bag.dags["corrections"].timetable == BusinessDayTimetable("0 6 * * *")
+    assert bag.dags["steward_reports"].timetable == BusinessDayTimetable("0 7 * * *")
 
 
 def test_nothing_is_delivered_before_it_is_consolidated(bag: DagBag) -> None:
