@@ -9,7 +9,7 @@ from xlsxwriter import Workbook
 from pipelines.catalogue.correction_form import CORRECTION, EMPTY_WORDS
 from pipelines.reporting.metrics import FeedFigures
 from pipelines.reporting.problem_lines import Kind
-from pipelines.reporting.problem_sheets import Layout
+from pipelines.reporting.problem_sheets import Layout, put_text
 from pipelines.reporting.sheets import NAVY, Formats, cell_text
 from pipelines.reporting.words import OWNERS, SEVERITIES, chinese_date, rule_text
 
@@ -54,13 +54,13 @@ def cover_sheet(
         problem, fix, code = layout.texts(kind)
         owner = "department" if kind.endpoint else rule_text(layout.rule_texts, kind.code).owner
         sheet.write_url(row, 0, f"internal:'{name}'!A1", formats.get("link"), name)
-        sheet.write_string(row, 1, cell_text(problem)[0], wrap)
-        sheet.write_string(row, 2, cell_text(fix)[0], wrap)
-        sheet.write_string(row, 3, OWNERS.get(owner, owner), wrap)
+        put_text(sheet, row, 1, problem, wrap)
+        put_text(sheet, row, 2, fix, wrap)
+        put_text(sheet, row, 3, OWNERS.get(owner, owner), wrap)
         sheet.write_number(row, 4, kind.lines, formats.get())
-        sheet.write_string(row, 5, SEVERITIES[kind.severity], wrap)
-        sheet.write_string(row, 6, layout.tasks.get((kind.code, kind.field or ""), ""), wrap)
-        sheet.write_string(row, 7, code, wrap)
+        put_text(sheet, row, 5, SEVERITIES[kind.severity], wrap)
+        put_text(sheet, row, 6, layout.tasks.get((kind.code, kind.field or "")), wrap)
+        put_text(sheet, row, 7, code, wrap)
     sheet.protect("", {"format_columns": True, "format_rows": True})
     sheet.activate()
 

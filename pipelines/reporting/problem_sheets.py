@@ -172,31 +172,31 @@ class _ProblemSheet:
             target = self._target(kind, line)
             is_open = line.reference is not None and target.obstacle is None
             sheet.write_number(row, 0, number, wrap)
-            _put(sheet, row, 1, line.extract_name, plain)
-            _put(sheet, row, 2, line.sheet, plain)
+            put_text(sheet, row, 1, line.extract_name, plain)
+            put_text(sheet, row, 2, line.sheet, plain)
             if line.line is None:
                 sheet.write_blank(row, 3, None, wrap)
             else:
                 sheet.write_number(row, 3, line.line, wrap)
             chosen = kind.field is None and is_open
-            _put(sheet, row, FIELD_PLACE, None if chosen else field_name, yellow if chosen else strong)
-            _put(sheet, row, 5, line.cells[position] if position is not None else None, text, wrap_guarded)
-            _put(sheet, row, 6, problem if kind.endpoint is None else f"【{receiver}】{line.message}", text)
-            _put(sheet, row, 7, _fix(fix, kind, target), text)
+            put_text(sheet, row, FIELD_PLACE, None if chosen else field_name, yellow if chosen else strong)
+            put_text(sheet, row, 5, line.cells[position] if position is not None else None, text, wrap_guarded)
+            put_text(sheet, row, 6, problem if kind.endpoint is None else f"【{receiver}】{line.message}", text)
+            put_text(sheet, row, 7, _fix(fix, kind, target), text)
             sheet.write_blank(row, CORRECTION_PLACE, None, yellow if is_open else closed)
-            _put(sheet, row, 9, line.suggestion, text)
-            _put(sheet, row, 10, self._others(line), text)
-            _put(sheet, row, 11, code, plain)
-            _put(sheet, row, 12, severity, plain)
-            _put(sheet, row, 13, task, plain)
+            put_text(sheet, row, 9, line.suggestion, text)
+            put_text(sheet, row, 10, self._others(line), text)
+            put_text(sheet, row, 11, code, plain)
+            put_text(sheet, row, 12, severity, plain)
+            put_text(sheet, row, 13, task, plain)
             hidden = (line.reference, line.row_hash, kind.field, line.check) if line.reference is not None else ()
             for place, value in enumerate(hidden, start=14):
-                _put(sheet, row, place, value, quiet)
+                put_text(sheet, row, place, value, quiet)
             for index, value in enumerate(line.cells, start=first_cell):
                 if index - first_cell == position:
-                    _put(sheet, row, index, value, wrong, wrong_guarded)
+                    put_text(sheet, row, index, value, wrong, wrong_guarded)
                 elif value:
-                    _put(sheet, row, index, value, plain, guarded)
+                    put_text(sheet, row, index, value, plain, guarded)
             self._offer(kind, row)
         return number
 
@@ -238,7 +238,7 @@ class _ProblemSheet:
         sheet.protect("", _PROTECTION)
 
 
-def _put(
+def put_text(
     sheet: Worksheet, row: int, column: int, value: str | None, style: Format, guarded: Format | None = None
 ) -> None:
     """Write text as text, in the style ``guarded`` where a spreadsheet would run it; an empty cell keeps its style."""
