@@ -14,7 +14,7 @@ from pipelines.reporting.sheets import NAVY, Formats, cell_text
 from pipelines.reporting.words import OWNERS, SEVERITIES, chinese_date, rule_text
 
 COVER = "填写说明"
-_WIDTHS = (26, 46, 46, 12, 9, 9, 14, 12)
+_WIDTHS = (36, 46, 46, 12, 9, 12, 14, 24)
 _HEADERS = ("工作表", "问题", "处理办法", "由谁处理", "行数", "严重程度", "任务编号", "问题代码")
 
 

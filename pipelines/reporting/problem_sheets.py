@@ -39,6 +39,8 @@ OWN_COLUMNS = (
     Column(CHECK, 12, hidden=True),
 )
 FIELD_PLACE, CORRECTION_PLACE = 4, 8
+# The row as it was sent is for the screen: a page with all of it could not be read.
+_LAST_PRINTED = 13
 FROZEN_COLUMNS = 4
 SOURCE_WIDTH = 18
 # A workbook with more sheets than this is no help to anybody: the kinds with the fewest lines share one.
@@ -235,6 +237,7 @@ class _ProblemSheet:
         for first, end, place, source in self._dropdowns:
             sheet.data_validation(first, place, end, place, self._choices.validation(source))
         self._dropdowns = []
+        sheet.print_area(0, 0, last, _LAST_PRINTED)
         sheet.protect("", _PROTECTION)
 
 
