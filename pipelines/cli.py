@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines import cli_feeds, cli_figures, cli_gates, cli_rehearsal, cli_rules, cli_tasks, cli_waivers
+from pipelines import (
+    cli_corrections,
+    cli_feeds,
+    cli_figures,
+    cli_gates,
+    cli_rehearsal,
+    cli_rules,
+    cli_tasks,
+    cli_waivers,
+)
 from pipelines.cli_console import err, out
 from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
 
@@ -43,6 +52,7 @@ app.add_typer(cli_gates.app, name="gates")
 app.add_typer(cli_tasks.app, name="tasks")
 app.add_typer(cli_waivers.app, name="waivers")
 app.add_typer(cli_figures.app, name="figures")
+app.command()(cli_corrections.resubmit)
 
 Day = Annotated[
     datetime | None,

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         return self.home_path / "reports"
 
     @property
+    def answers(self) -> Path:
+        """What departments are told about the corrected workbooks they sent back."""
+        return self.home_path / "answers"
+
+    @property
     def data_docs(self) -> Path:
         """What Great Expectations has to say, one folder per business date."""
         return self.home_path / "data_docs"

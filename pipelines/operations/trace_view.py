@@ -48,6 +48,15 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
             row.add(f"{escape(name)}: {escape(str(_masked(cell) if name in traced.restricted_columns else cell))}")
+    for correction in traced.corrections:
+        hidden = correction.column in traced.restricted_columns
+        old, new = (_masked(text) if hidden else text for text in (correction.old, correction.new))
+        branch.add(
+            escape(
+                f"corrected by {correction.by}: {correction.column}: {old or '(empty)'} → {new or '(empty)'}, workbook "
+                f"{correction.workbook}, sheet {correction.sheet}, line {correction.line}, SHA-256 {correction.sha256}"
+            )
+        )
     repairs = branch.add(f"repairs: {len(traced.repairs)}")
     for field, rule, old, new in traced.repairs:
         hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False
