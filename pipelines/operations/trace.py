@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
@@ -16,9 +16,12 @@ from pipelines.engine.duck import Session, file_literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import GuijiError
 from pipelines.ledger.models import Attempt, Consolidation, Extract, Outbox, Receipt, Run
+from pipelines.ledger.quality_models import Waiver
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
 from pipelines.records.reading import hidden_runs, record_history
+
+WAIVED = "waived:"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Delivery:
 class VersionTrace:
     """One version: where it came from, what was done to it, where it went.
 
-    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown.
+    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown. ``waivers`` are
+    those that were ever granted for this content and a rule that it is excused from.
     """
 
     version: dict[str, Any]
@@ -44,6 +48,7 @@ class VersionTrace:
     restricted_columns: frozenset[str]
     repairs: list[tuple[str, str, str | None, str | None]]
     reasons: list[str]
+    waivers: list[Waiver]
     deliveries: list[Delivery] = field(default_factory=list)
 
 
@@ -105,6 +110,7 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         extract = ledger.scalar(
             select(Extract).where(Extract.run == run.id, Extract.sha256 == version["extract"]).limit(1)
         )
+        waivers: list[Waiver] = list(ledger.scalars(_waivers(version)))
         owed = ledger.scalars(
             select(Outbox).where(
                 Outbox.category == run.category,
@@ -147,8 +153,15 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         ),
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
+        waivers=waivers,
         deliveries=deliveries,
     )
+
+
+def _waivers(version: Mapping[str, Any]) -> Select[Waiver]:
+    excused = [flag.removeprefix(WAIVED) for flag in version["flags"] or () if flag.startswith(WAIVED)]
+    query = select(Waiver).where(Waiver.feed == version["feed"], Waiver.content_hash == version["content_hash"])
+    return query.where(Waiver.rule.in_(excused)).order_by(Waiver.id)
 
 
 def feeds_of(feed: Feed | None, manifest: Mapping[str, Any], extract: Extract | None) -> list[Feed | None]:
