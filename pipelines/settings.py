@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         return self.home_path / "records"
 
     @property
+    def findings(self) -> Path:
+        """One Delta table: every failing row of every batch with every reason."""
+        return self.home_path / "findings"
+
+    @property
     def reports(self) -> Path:
         return self.home_path / "reports"
 

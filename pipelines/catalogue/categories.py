@@ -69,6 +69,8 @@ class Roles(Strict):
     source_unit: str
     source_unit_code: str
     status: str | None = None
+    content: str | None = None
+    fine: str | None = None
 
 
 class Template(Strict):

@@ -24,6 +24,7 @@ from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.ledger.quality_models import Measure
 from pipelines.normalize.amounts import yuan_from_numerals
+from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -34,7 +35,7 @@ from pipelines.operations.attempts import (
     resume,
     run_folder,
 )
-from pipelines.operations.cases import create_cases
+from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
 from pipelines.operations.gates import check_gates
 from pipelines.operations.hints import create_hints
@@ -42,10 +43,12 @@ from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_los
 from pipelines.operations.sightings import sight
 from pipelines.operations.waiving import waivers_in_force
 from pipelines.quality import conservation
+from pipelines.quality.cases import write_cases
 from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 from pipelines.quality.measures import create_measures
+from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suggestions import create_suggestions
 from pipelines.quality.suite import load_suite
@@ -92,14 +95,31 @@ def judge_rows(
     suite: Suite,
 ) -> Verdicts:
     """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
-    category = context.catalogue.category_of(feed)
-    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
-    add_keys(session, category)
-    counts = judge(session, suite, category, business_date)
-    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
-    session.register("tombstones", tombstones(context, category.category))
-    settle_batch(session, feed.conflict)
+    result = prepare_rows(context, session, feed, parts)
+    counts, waived = settle_rows(context, session, feed, business_date, suite)
     return Verdicts(result, counts, waived)
+
+
+def prepare_rows(context: Context, session: Session, feed: Feed, parts: Sequence[RowsPart]) -> StandardResult:
+    """Rows in standard form with their keys and what rules look up: all that does not hang on the rules themselves."""
+    category = context.catalogue.category_of(feed)
+    authorities = context.catalogue.authorities
+    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
+    fill_authority_codes(session, category, authorities)
+    add_keys(session, category)
+    create_reference(session, Reference(authorities, context.catalogue.department_of(feed).regions))
+    session.register("tombstones", tombstones(context, category.category))
+    return result
+
+
+def settle_rows(
+    context: Context, session: Session, feed: Feed, business_date: date, suite: Suite
+) -> tuple[list[RuleCount], dict[str, int]]:
+    """Judge prepared rows by a suite and settle them; what was counted per rule, and what waivers excuse of it."""
+    counts = judge(session, suite, context.catalogue.category_of(feed), business_date)
+    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
+    settle_batch(session, feed.conflict)
+    return counts, waived
 
 
 def judge_batch(context: Context, run_id: str) -> str:
@@ -169,6 +189,7 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     )
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
+    write_findings(context, session, feed, run, folder)
     _create_versions(session, category, run)
     context.stores[run.category].write(session, "versions", run.feed, run.id)
     with context.ledger.write() as ledger:
@@ -277,9 +298,9 @@ def _write_files(session: Session, folder: Path) -> None:
         """,
         folder / "outcomes.parquet",
     )
-    session.write_parquet("FROM findings", folder / "findings.parquet")
     session.write_parquet("FROM repairs", folder / "repairs.parquet")
     session.write_parquet("FROM suggestions", folder / "suggestions.parquet")
+    write_cases(session, folder / CASES_FILE)
 
 
 def _create_versions(session: Session, category: Category, run: Run) -> None:
