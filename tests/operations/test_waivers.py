@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from pipelines import cli
 from pipelines.errors import CatalogueError, GuijiError, RunConflictError
 from pipelines.ledger.models import Outbox, RuleCount, Run
-from pipelines.ledger.quality_models import Waiver
+from pipelines.ledger.quality_models import Task, Waiver
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.trace import trace
-from pipelines.operations.waiver_granting import Approval, Granted, grant_by_number, grant_by_row
+from pipelines.operations.waiver_granting import Approval, Granted, grant_by_number, grant_by_row, grant_by_task
 from pipelines.operations.waiving import expiring_waivers, list_waivers, revoke_waivers, waivers_in_force
 from tests.databases import new_postgresql_database
 from tests.operations.small_feed import FEED, MONDAY, TUESDAY, WEDNESDAY, Installation, Rows, row
@@ -168,6 +168,24 @@ def test_a_new_version_of_the_rule_is_not_waived(feed: Installation) -> None:
     with feed.context.ledger.write() as ledger:
         ledger.scalars(select(Waiver)).one().rule_version = 99
     assert feed.publish(WEDNESDAY, [odd()]).quarantined == 1
+
+
+def test_a_task_is_waived_as_a_whole(feed: Installation) -> None:
+    sent: Rows = [odd(), odd(决定书文号="示市监罚〔2026〕9号"), row(2)]
+    feed.publish(MONDAY, sent)
+    (task,) = tasks_about(feed, RULE)
+    granted = grant_by_task(feed.context, task.reference, APPROVAL)
+    assert (len(granted.numbers), granted.business_date) == (2, MONDAY)
+    assert feed.publish(MONDAY, sent).accepted == 3
+    (task,) = tasks_about(feed, RULE)
+    assert (task.state, task.rows) == ("waived", 0)
+    with pytest.raises(RunConflictError, match="is open"):
+        grant_by_task(feed.context, task.reference, APPROVAL)
+
+
+def tasks_about(feed: Installation, rule: str) -> list[Task]:
+    with feed.context.ledger.read() as ledger:
+        return list(ledger.scalars(select(Task).where(Task.rule == rule)))
 
 
 def test_waivers_are_listed_by_what_ends_first(feed: Installation) -> None:
