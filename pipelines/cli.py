@@ -223,11 +223,11 @@ def clock(
 
     lines = read_clock(open_context(), today.date() if today else None)
     table = Table(title="Records owed and not accepted yet, by deadline (时限)")
-    for name in ("endpoint", "feed", *BUCKETS, "rejected", "provisional"):
+    for name in ("endpoint", "feed", *BUCKETS, "rejected", "withheld", "provisional"):
         table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right", overflow="fold")
     for line in lines:
         counts = [str(line.counts[name]) for name in BUCKETS]
-        table.add_row(line.endpoint, line.feed, *counts, str(line.rejected), str(line.provisional))
+        table.add_row(line.endpoint, line.feed, *counts, *map(str, (line.rejected, line.withheld, line.provisional)))
     out.print(table if lines else "Nothing is owed.")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -164,11 +164,26 @@ def _played(kwargs: Mapping[str, Any], roles: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _own_rules(path: Path, written: SuiteFile, category: Category) -> tuple[Rule, ...]:
+def load_rules(path: Path, category: Category, elsewhere: Container[str]) -> tuple[Rule, ...]:
+    """The rules of a suite's file that is about several categories, as far as they are about one of them.
+
+    ``elsewhere`` are the fields of all categories; an entry about a field that none has is a :class:`CatalogueError`.
+    """
+    rules = _own_rules(path, _load(path, SuiteFile), category, elsewhere)
+    for rule in rules:
+        check_of(rule, {BUSINESS_DATE: "2000-01-01"})
+    return rules
+
+
+def _own_rules(
+    path: Path, written: SuiteFile, category: Category, elsewhere: Container[str] = frozenset()
+) -> tuple[Rule, ...]:
     rules = []
     for index, entry in enumerate(written.expectations):
         at = ("expectations", index)
         column = entry.kwargs.get("column")
+        if column not in category.field_codes and column in elsewhere:
+            continue
         if column not in category.field_codes:
             raise read(path).error(
                 f"{entry.meta.code}: {column} is no field of {category.category}",
