@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field as Value
 
 from pipelines.catalogue.formats import Format
+from pipelines.catalogue.gate_settings import Gates
 from pipelines.catalogue.mappings import Column
 from pipelines.catalogue.sources import Source
 from pipelines.catalogue.yaml_layers import Layer, LayeredDocument, lay
@@ -111,6 +112,7 @@ class Feed(Strict):
     dump: Literal["increment", "full"] = "increment"
     withdrawals: Withdrawals = Withdrawals()
     volume: Volume = Volume()
+    gates: Gates = Gates()
     extracts: tuple[ExtractSettings, ...] = ()
     department: str = ""
 

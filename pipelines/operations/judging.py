@@ -204,9 +204,13 @@ def _judge(context: Context, session: Session, run: Run) -> None:
 
 
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
-    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show."""
+    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show.
+
+    A run that is judged again is not judged until that has ended.
+    """
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
+        found.stage = "pulled"
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 
