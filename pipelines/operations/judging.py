@@ -115,10 +115,10 @@ def judge_batch(context: Context, run_id: str) -> str:
                 _judge(context, session, run)
                 check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
         except BatchHeldError as error:
-            mark_held(context, run_id, str(error))
+            mark_held(context, run_id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run_id, str(error))
+            mark_failed(context, run_id, error)
             raise
     return run_id
 

@@ -38,7 +38,7 @@ def publish_batch(context: Context, run_id: str) -> str:
         try:
             _publish(context, run)
         except GuijiError as error:
-            mark_failed(context, run_id, str(error))
+            mark_failed(context, run_id, error)
             raise
         settle_what_is_owed(context, context.catalogue.feed(run.feed))
     return run_id
