@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.feeds import Feed
-from pipelines.errors import RunConflictError
+from pipelines.errors import GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
 from pipelines.ledger.quality_models import GateDecision
@@ -114,21 +114,26 @@ def require_running(run: Run) -> None:
         )
 
 
-def mark_held(context: Context, run: str, problem: str) -> None:
+def mark_held(context: Context, run: str, problem: GuijiError | str) -> None:
     """Record why a run waits for somebody; only a run that was still running."""
     _end(context, run, "held", problem)
 
 
-def mark_failed(context: Context, run: str, problem: str) -> None:
-    """Record why a run ended; only a run that was still running."""
+def mark_failed(context: Context, run: str, problem: GuijiError | str) -> None:
+    """Record why a run ended; only a run that was still running.
+
+    Of an error its kind is kept too, under ``failure`` in the manifest, so that a page can say in Chinese what to do.
+    """
     _end(context, run, "failed", problem)
 
 
-def _end(context: Context, run: str, state: str, problem: str) -> None:
+def _end(context: Context, run: str, state: str, problem: GuijiError | str) -> None:
     with context.ledger.write() as session:
         found = session.get_one(Run, run)
         if found.state == "running":
-            found.state, found.problem, found.finished_at = state, problem, now()
+            found.state, found.problem, found.finished_at = state, str(problem), now()
+            if isinstance(problem, GuijiError):
+                found.manifest = {**(found.manifest or {}), "failure": type(problem).__name__}
 
 
 def published_run(session: LedgerSession, feed: str, business_date: date) -> Run | None:

@@ -50,7 +50,7 @@ def publish_batch(context: Context, run_id: str) -> str:
             mark_held(context, run_id, str(error))
             raise
         except GuijiError as error:
-            mark_failed(context, run_id, str(error))
+            mark_failed(context, run_id, error)
             raise
         settle_what_is_owed(context, context.catalogue.feed(run.feed))
     return run_id

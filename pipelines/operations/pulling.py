@@ -44,10 +44,10 @@ def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
             if not _is_unchanged(context, run, mark, pulled):
                 _read(context, feed, run, pulled, mark)
         except BatchHeldError as error:
-            mark_held(context, run.id, str(error))
+            mark_held(context, run.id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run.id, str(error))
+            mark_failed(context, run.id, error)
             raise
     return run.id
 

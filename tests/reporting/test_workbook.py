@@ -16,7 +16,8 @@ from pipelines.errors import StorageError
 from pipelines.reporting.metrics import FeedFigures
 from pipelines.reporting.sheets import LINES_PER_SHEET, LONGEST_CELL, cell_text
 from pipelines.reporting.workbook import write_workbook
-from pipelines.reporting.workbook_pages import OWN_COLUMNS, shown_bytes
+from pipelines.reporting.problem_sheets import OWN_COLUMNS
+from pipelines.reporting.workbook_pages import shown_bytes
 
 from test_metrics import figures  # isort: skip
 
