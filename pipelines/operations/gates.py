@@ -16,6 +16,7 @@ from pipelines.ledger.models import Run
 from pipelines.ledger.quality_models import GateDecision, GateResult
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
+from pipelines.quality.gate_figures import COUNTS
 from pipelines.quality.gate_history import accepted_thresholds, read_history
 from pipelines.quality.gates import GateAnswer, compare, failing, gate_of, judge_gates
 from pipelines.quality.rule_words import amount
@@ -73,6 +74,14 @@ def held(run: str, failed: Sequence[GateAnswer], codes: dict[str, str]) -> Batch
 def decision_of(ledger: LedgerSession, run: str) -> GateDecision | None:
     """What a steward has decided about a held run, if anything."""
     return ledger.scalar(select(GateDecision).where(GateDecision.run == run))
+
+
+def are_rows_compared(ledger: LedgerSession, run: str) -> bool:
+    """Whether a gate has compared the number of rows of a run with the batches before it."""
+    query = select(GateResult.id).where(
+        GateResult.run == run, GateResult.gate.in_(COUNTS), GateResult.outcome != "not_applicable"
+    )
+    return ledger.scalar(query.limit(1)) is not None
 
 
 def is_held_by_gates(context: Context, ledger: LedgerSession, run: Run) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, pi, sqrt
+from math import ceil, exp, floor, pi, sqrt
 from statistics import NormalDist, median
 
 from pipelines.catalogue.gate_settings import Tolerance
@@ -44,7 +44,8 @@ def count_limits(history: Sequence[int], tolerance: Tolerance, deviations: float
     usual = float(median(history))
     chance = sqrt(usual * (1 + _MEDIAN_VARIANCE / len(history)))
     allowed = max(tolerance.share * usual, tolerance.floor, deviations * max(chance, spread(history, usual)))
-    return Limits(usual, max(0.0, usual - allowed), usual + allowed)
+    # Whole rows, so that what is shown is what holds.
+    return Limits(usual, float(max(0, floor(usual - allowed))), float(ceil(usual + allowed)))
 
 
 def no_rows_limits(history: Sequence[int], _tolerance: Tolerance, _deviations: float) -> Limits:

@@ -145,7 +145,7 @@ def _values_known(counts: Counts, history: History) -> frozenset[Figure]:
 
 def _with_values(counts: Counts, known: Collection[Figure]) -> Counts:
     others = {key: value for key, value in counts.items() if key[0] != VALUE}
-    return others | {key: counts.get(key, 0) for key in known}
+    return others | {key: counts.get(key, 0) for key in sorted(known)}
 
 
 def _shares(
