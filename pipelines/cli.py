@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines import cli_feeds, cli_figures, cli_gates, cli_rules, cli_tasks, cli_waivers
+from pipelines import cli_feeds, cli_figures, cli_gates, cli_rehearsal, cli_rules, cli_tasks, cli_waivers
 from pipelines.cli_console import err, out
 from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
 
@@ -37,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_feeds.app, name="feeds")
+cli_rehearsal.register(cli_rules.app)
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_gates.app, name="gates")
 app.add_typer(cli_tasks.app, name="tasks")
