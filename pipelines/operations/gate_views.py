@@ -18,7 +18,7 @@ from pipelines.operations.context import Context
 from pipelines.operations.gates import decision_of, is_held_by_gates
 from pipelines.quality.gate_learning import Learned
 from pipelines.quality.gates import gate_of
-from pipelines.quality.rule_words import ANSWERS_ZH, REASONS_ZH, amount, figure_zh
+from pipelines.quality.rule_words import ANSWERS_ZH, REASONS_ZH, amount, figure_zh, limits
 from pipelines.quality.suite import load_gates
 
 _WIDTH = 24
@@ -140,7 +140,7 @@ def show_table(view: GateView, *, everything: bool = False) -> Table:
             figure_zh(result.gate, result.item, view.fields),
             amount(result.gate, result.observed),
             amount(result.gate, result.usual),
-            _limits(result.gate, result.low, result.high),
+            limits(result.gate, result.low, result.high),
             bar(result.observed, result.usual, result.low, result.high),
             said,
         )
@@ -156,12 +156,12 @@ def learned_table(feed: str, learned: Sequence[Learned], fields: dict[str, str])
         table.add_column(heading, justify="right")
     for one in learned:
         now = one.in_force
-        before = "—" if now is None else _limits(one.gate, now.low, now.high)
+        before = "—" if now is None else limits(one.gate, now.low, now.high)
         cells = (
             figure_zh(one.gate, one.item, fields),
             amount(one.gate, one.usual),
             before,
-            _limits(one.gate, one.low, one.high),
+            limits(one.gate, one.low, one.high),
             str(one.batches),
         )
         table.add_row(*(Text(cell) for cell in cells))
@@ -187,9 +187,3 @@ def bar(observed: float | None, usual: float | None, low: float | None, high: fl
     drawn[place(usual)] = "┃"
     drawn[place(observed)] = "●"
     return "".join(drawn)
-
-
-def _limits(gate: str, low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return "—"
-    return f"{amount(gate, low)} ~ {amount(gate, high) if high is not None else ''}".strip()

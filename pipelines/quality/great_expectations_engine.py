@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
@@ -31,14 +33,13 @@ from great_expectations.expectations.metrics.map_metric_provider.column_conditio
 from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
     ColumnMapMetricProvider,
 )
+from great_expectations.expectations.registry import get_renderer_impl
 from great_expectations.render.components import (
     LegacyDiagnosticRendererType,
     LegacyRendererType,
     RenderedStringTemplateContent,
 )
-from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 from great_expectations.render.renderer.renderer import renderer
-from great_expectations.render.view.view import DefaultJinjaPageView
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
 
@@ -358,13 +359,50 @@ def great_expectations_suite(suite: Suite) -> gx.ExpectationSuite:
     )
 
 
-def render_page(result: dict[str, Any]) -> str:
-    """The library's page for a validation result that was read from its file."""
+@dataclass(frozen=True)
+class RenderedResult:
+    """One expectation of a validation result in the words of its registered renderers, with its counts."""
+
+    meta: Mapping[str, str]
+    column: str
+    checked: str
+    observed: str
+    remedy: str
+    applied: int
+    failed: int
+    not_applicable: int
+
+
+def rendered(result: dict[str, Any]) -> list[RenderedResult]:
+    """A validation result that was read from its file, in words; results in the order of the suite."""
     loaded = expectationSuiteValidationResultSchema.load(result)
-    page: str = DefaultJinjaPageView().render(  # type: ignore[no-untyped-call]
-        ValidationResultsPageRenderer().render(loaded)
+    return [_rendered(one) for one in loaded.results]
+
+
+def _rendered(one: Any) -> RenderedResult:
+    described, counts = one.expectation_config, one.result or {}
+    missing = int(counts.get("missing_count") or 0)
+    return RenderedResult(
+        meta=described.meta or {},
+        column=str(described.kwargs.get("column", "")),
+        checked=_words(one, LegacyRendererType.PRESCRIPTIVE),
+        observed=_words(one, LegacyDiagnosticRendererType.OBSERVED_VALUE),
+        remedy=_words(one, LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT),
+        applied=int(counts.get("element_count") or 0) - missing,
+        failed=int(counts.get("unexpected_count") or 0),
+        not_applicable=missing,
     )
-    return page
+
+
+def _words(one: Any, renderer_type: str) -> str:
+    """What the registered renderer of an expectation says about its result, as plain text."""
+    found = get_renderer_impl(one.expectation_config.type, renderer_type)
+    if found is None:
+        return ""
+    content: Any = found.renderer(result=one)
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.string_template["params"]["text"]) for part in content)
 
 
 def _meta(rule: Rule) -> dict[str, str]:

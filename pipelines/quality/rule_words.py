@@ -32,6 +32,14 @@ GATES_ZH = {
 OUTCOMES_ZH = {"accepted": "入库", "quarantined": "退回", "blocked": "拦截", "excluded": "不归集"}
 ANSWERS_ZH = {"pass": "通过", "fail": "未通过", "not_applicable": "不适用"}
 REASONS_ZH = {"off": "已停用", "few_batches": "可比的正常批次不足", "nothing": "本批没有可比的数据"}
+STATES_ZH = {
+    "published": "已发布",
+    "held": "等待处理",
+    "failed": "失败",
+    "running": "未完成",
+    "abandoned": "未完成",
+    "unchanged": "无变化",
+}
 OTHER_VALUES = "*"
 
 _CHECKS_ZH = {
@@ -85,3 +93,10 @@ def amount(gate: str, value: float | None) -> str:
     if value is None:
         return "—"
     return f"{value:,.0f}" if gate in COUNTS else f"{100 * value:.1f} %"
+
+
+def limits(gate: str, low: float | None, high: float | None) -> str:
+    """Between what a figure of a gate passes."""
+    if low is None and high is None:
+        return "—"
+    return f"{amount(gate, low)} ~ {amount(gate, high) if high is not None else ''}".strip()
