@@ -15,7 +15,8 @@ class Settings(BaseSettings):
     """Paths and limits of one installation.
 
     ``root`` holds what is configured (``schemas/``, ``expectations/``), ``home`` what is produced (landing,
-    runs, records, ledger, reports), ``inbox`` what departments drop. Nothing else is read or written.
+    runs, records, ledger, reports), ``inbox`` what departments drop, ``subject_registry`` (optional) a CSV or Parquet
+    file with the columns ``code`` and ``name`` of organisations. Nothing else is read or written.
     """
 
     model_config = SettingsConfigDict(env_prefix="GUIJI_", extra="ignore")
@@ -24,6 +25,7 @@ class Settings(BaseSettings):
     home: Path = PROJECT_ROOT / "var"
     inbox: Path = PROJECT_ROOT / "data_samples"
     ledger_url: str | None = None
+    subject_registry: Path | None = None
     threads: int = Field(default=2, ge=1)
     memory_limit: str = "2GB"
     data_docs_nights: int = Field(default=30, ge=1)
@@ -54,6 +56,11 @@ class Settings(BaseSettings):
     def records(self) -> Path:
         """One Delta table per category."""
         return self.home_path / "records"
+
+    @property
+    def findings(self) -> Path:
+        """One Delta table: every failing row of every batch with every reason."""
+        return self.home_path / "findings"
 
     @property
     def reports(self) -> Path:

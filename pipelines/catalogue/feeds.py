@@ -23,12 +23,16 @@ OWN_KEYS = frozenset({"feed", "name_zh", "category", "department", "extracts"})
 
 
 class Department(Strict):
-    """Who produces records. ``contact`` is an office, not a person; ``feeds`` are settings of all its feeds."""
+    """Who produces records. ``contact`` is an office, not a person; ``feeds`` are settings of all its feeds.
+
+    ``regions``: where the department may decide, as the first digits of region codes; empty says nothing about it.
+    """
 
     department: str = Value(pattern=r"^[a-z][a-z0-9_]*$")
     name_zh: str
     uscc: str
     contact: str | None = None
+    regions: tuple[str, ...] = ()
     feeds: dict[str, Any] = Value(default_factory=dict)
 
 

@@ -113,7 +113,9 @@ class Task(Base):
 
     ``state``: ``open`` → ``acknowledged`` → ``fixed`` (corrections came in for all of it) → ``verified`` (judged again,
     nothing left); ``waived`` when waivers excuse all that is left; ``reopened`` when it comes back after that.
-    ``rows`` is what is open now, ``rows_ever`` how many different rows it has had. ``reference`` never changes.
+    ``rows`` is what is open now and ``waived`` what is excused, ``rows_ever`` how many different rows it has had; the
+    oldest open one has been open since ``open_since``. ``reference`` never changes. The ``rule`` of a receiver is
+    written ``endpoint:rule``.
     """
 
     __tablename__ = "task"
@@ -124,16 +126,18 @@ class Task(Base):
     department: Mapped[str] = mapped_column(String(60), index=True)
     feed: Mapped[str] = mapped_column(String(100))
     category: Mapped[str] = mapped_column(String(60))
-    rule: Mapped[str] = mapped_column(String(60))
+    rule: Mapped[str] = mapped_column(String(130))
     rule_version: Mapped[int]
     field: Mapped[str] = mapped_column(String(60), default="")
     severity: Mapped[str] = mapped_column(String(10))
     owner: Mapped[str] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20), index=True)
     rows: Mapped[int]
+    waived: Mapped[int] = mapped_column(default=0)
     rows_ever: Mapped[int]
     first_seen: Mapped[date] = mapped_column(Date)
     last_seen: Mapped[date] = mapped_column(Date)
+    open_since: Mapped[date | None] = mapped_column(Date)
     run: Mapped[str] = mapped_column(ForeignKey("run.id"))
     closed_on: Mapped[date | None] = mapped_column(Date)
 

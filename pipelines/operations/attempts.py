@@ -75,7 +75,7 @@ def begin_run(context: Context, feed: Feed, business_date: date) -> Run:
             started_at=now(),
         )
         session.add(run)
-    for swept in sweep_crashed_runs(context.ledger, context.stores, feed.feed):
+    for swept in sweep_crashed_runs(context.ledger, context.stores, feed.feed, context.findings):
         shutil.rmtree(run_folder(context, swept), ignore_errors=True)
     return run
 

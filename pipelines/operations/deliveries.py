@@ -11,6 +11,7 @@ from pipelines.delivery.address import endpoint_token
 from pipelines.delivery.deliver import DeliveryResult, deliver
 from pipelines.errors import CatalogueError, GuijiError
 from pipelines.operations.context import Context, open_context
+from pipelines.operations.delivery_tasks import refresh_delivery_tasks
 from pipelines.records.consolidation import Settled, consolidate
 from pipelines.records.reading import load_versions
 
@@ -54,6 +55,7 @@ def deliver_endpoints(
             )
         except GuijiError as error:
             problems.append(error)
+    refresh_delivery_tasks(context, by="delivery")
     if problems:
         raise problems[0]
     return results

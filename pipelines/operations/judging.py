@@ -23,6 +23,8 @@ from pipelines.intake.changes import broken_dump
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.ledger.quality_models import Measure
+from pipelines.normalize.amounts import yuan_from_numerals
+from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -33,17 +35,20 @@ from pipelines.operations.attempts import (
     resume,
     run_folder,
 )
-from pipelines.operations.cases import create_cases
+from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
 from pipelines.operations.gates import check_gates
+from pipelines.operations.hints import create_hints
 from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
 from pipelines.operations.sightings import sight
 from pipelines.operations.waiving import waivers_in_force
 from pipelines.quality import conservation
+from pipelines.quality.cases import write_cases
 from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 from pipelines.quality.measures import create_measures
+from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suggestions import create_suggestions
 from pipelines.quality.suite import load_suite
@@ -92,7 +97,10 @@ def judge_rows(
     """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
     category = context.catalogue.category_of(feed)
     result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
+    authorities = context.catalogue.authorities
+    fill_authority_codes(session, category, authorities)
     add_keys(session, category)
+    create_reference(session, Reference(authorities, context.catalogue.department_of(feed).regions))
     counts = judge(session, suite, category, business_date)
     waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
     session.register("tombstones", tombstones(context, category.category))
@@ -149,7 +157,8 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     _add_deadlines(context, session, category)
     create_findings(session, suite, category, folder / "rejects.parquet")
     add_to_findings(session, suite, noticed.changes)
-    create_suggestions(session, category)
+    create_hints(context, session, feed, parts)
+    create_suggestions(session, category, suite, run.business_date, yuan_from_numerals)
     judged = _measure(session, run, verdicts.standard)
     conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
     second = validate_with_great_expectations(
@@ -166,6 +175,7 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     )
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
+    write_findings(context, session, feed, run, folder)
     _create_versions(session, category, run)
     context.stores[run.category].write(session, "versions", run.feed, run.id)
     with context.ledger.write() as ledger:
@@ -278,9 +288,9 @@ def _write_files(session: Session, folder: Path) -> None:
         """,
         folder / "outcomes.parquet",
     )
-    session.write_parquet("FROM findings", folder / "findings.parquet")
     session.write_parquet("FROM repairs", folder / "repairs.parquet")
     session.write_parquet("FROM suggestions", folder / "suggestions.parquet")
+    write_cases(session, folder / CASES_FILE)
 
 
 def _create_versions(session: Session, category: Category, run: Run) -> None:

@@ -75,6 +75,7 @@ def _publish(context: Context, run: Run) -> None:
     conservation.check(run.id, run.rows_decoded, run.lines_undecoded, outcomes)
     store = context.stores[run.category]
     store.commit(run.feed, run.id)
+    context.findings.commit(run)
     endpoints = [context.catalogue.endpoints[name] for name in context.catalogue.feed(run.feed).endpoints]
     with context.session() as session, context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)

@@ -227,6 +227,21 @@ def _writing(field: Field) -> Iterator[Rule]:
         dimension="validity",
         source=source,
     )
+    texts = (
+        "是电子表格的错误值或未计算的公式（如#REF!、#N/A、=B2）",
+        "请在原表中改正公式，粘贴为数值后重报",
+        "an error of a spreadsheet, or a formula that was not computed",
+        "mend the formula and paste the value",
+    )
+    source = "domain 8 no. 57"
+    yield predicate_rule(
+        "CELL",
+        field,
+        "CASE WHEN text_suspect THEN NOT is_cell_error({0}) ELSE TRUE END",
+        texts,
+        dimension="validity",
+        source=source,
+    )
 
 
 def _name(field: Field) -> Iterator[Rule]:

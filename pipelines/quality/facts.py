@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pipelines.catalogue.categories import Category, Field
 from pipelines.engine.duck import Session, identifier, literal
+from pipelines.quality.organ_facts import ORGANS, create_organs, organ_join
 
 FACTS = "facts"
 DERIVED = "derived_facts"
@@ -30,11 +31,15 @@ def create_facts(session: Session, category: Category, relation: str) -> None:
     ``X_amount`` DECIMAL(18, 6) in 万元, ``X_year`` INTEGER of a document number, ``X_joined`` VARCHAR of
     several classes with a semicolon around each, ``X_verdict`` VARCHAR (for a resident identity number only where
     the type of document says so). Derived columns of a row: ``text_suspect`` and ``name_suspect`` BOOLEAN, FALSE
-    where no writing of the row can hold what the rules about garbled text, special characters and personal data, or
-    about masked and lost names, look for.
+    where no writing of the row can hold what the rules about garbled text, special characters, telling words and
+    personal data, or about masked and lost names, look for; ``stamped_on`` DATE of the source's own time stamp;
+    ``stated_fine`` DECIMAL, the fine in yuan that the text of the decision names, NULL unless it names exactly one;
+    ``authority_standing``, ``authority_former_until`` and ``authority_outside``, see
+    :func:`~pipelines.quality.organ_facts.create_organs`.
 
     The derived columns are kept in a table, because the scan and Great Expectations both read them.
     """
+    create_organs(session, category, relation)
     session.execute(f"CREATE OR REPLACE TEMP TABLE {DERIVED} AS {_derivations(category, relation)}")
     fields = ", ".join(f"standard.{identifier(code)}" for code in category.field_codes)
     session.execute(
@@ -50,12 +55,14 @@ def has_facts(session: Session) -> bool:
 
 def _derivations(category: Category, relation: str) -> str:
     columns = [f"standard.{ROW_NUMBER}"]
-    joins = []
+    joins = [organ_join(category)]
     for field in category.fields:
         name = derived_column(category, field)
         if name is None:
             continue
-        if field.code in _few_values(category):
+        if field.code == category.roles.authority_code:
+            expression = f"{ORGANS}.verdict"
+        elif field.code == category.roles.source_unit_code:
             joins.append(_verdict_per_value(relation, field.code))
             expression = f"{identifier('of_' + field.code)}.verdict"
         else:
@@ -63,6 +70,10 @@ def _derivations(category: Category, relation: str) -> str:
         columns.append(f"{expression} AS {identifier(name)}")
     columns.append(f"is_suspect_text({_joined(category, WRITTEN_TYPES)}) AS text_suspect")
     columns.append(f"is_suspect_name({_joined(category, {'name'})}) AS name_suspect")
+    columns.append("try_cast(left(standard.source_timestamp, 10) AS DATE) AS stamped_on")
+    columns += [f"{ORGANS}.{name} AS authority_{name}" for name in ("standing", "former_until", "outside")]
+    if category.roles.fine is not None and category.roles.content is not None:
+        columns.append(f"stated_fine(standard.{identifier(category.roles.content)}) AS stated_fine")
     return (
         f"SELECT {', '.join(columns)} FROM {identifier(relation)} AS standard {' '.join(joins)} "
         f"WHERE standard.excluded_reason IS NULL"
@@ -108,12 +119,8 @@ def _derivation(category: Category, field: Field, column: str) -> str:
     return f"CASE WHEN {is_resident} THEN resident_id_verdict({column}) END"
 
 
-def _few_values(category: Category) -> frozenset[str]:
-    """Codes of authorities: a batch names few of them, so each is judged once and joined."""
-    return frozenset({category.roles.authority_code, category.roles.source_unit_code})
-
-
 def _verdict_per_value(relation: str, code: str) -> str:
+    """A batch names few source units: each code is judged once and joined."""
     column, alias = identifier(code), identifier("of_" + code)
     values = f"SELECT DISTINCT {column} AS code FROM {identifier(relation)}"
     verdicts = f"SELECT code, uscc_verdict(code) AS verdict FROM ({values})"

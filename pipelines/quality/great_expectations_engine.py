@@ -270,6 +270,12 @@ class ExpectColumnDatesToBeNotBefore(_RowExpectation):
     earliest: str | dict[str, Any]
 
 
+class ExpectSourceTimestampToBeNotAfter(_RowExpectation):
+    map_metric = _ROWS
+    own_arguments = ("latest",)
+    latest: str | dict[str, Any]
+
+
 class ExpectColumnDatesToFollow(_RowExpectation):
     map_metric = _ROWS
     own_arguments = ("earlier",)

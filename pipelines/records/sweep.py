@@ -1,4 +1,4 @@
-"""Takes out of the record store what crashed runs left there."""
+"""Takes out of the record store and the findings what crashed runs left there."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from sqlalchemy.orm import aliased
 
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Run
+from pipelines.records.findings import FindingsTable
 from pipelines.records.store import RecordStore
 
 UNFINISHED = ("failed", "abandoned", "held")
 
 
-def sweep_crashed_runs(ledger: Ledger, stores: Mapping[str, RecordStore], feed: str | None = None) -> list[str]:
-    """Remove the versions of every failed, abandoned or held run, optionally of one feed; returns the runs swept.
+def sweep_crashed_runs(
+    ledger: Ledger,
+    stores: Mapping[str, RecordStore],
+    feed: str | None = None,
+    findings: FindingsTable | None = None,
+) -> list[str]:
+    """Remove what every failed, abandoned or held run wrote, optionally of one feed; returns the runs swept.
 
     A run that was judged and then held by a gate keeps its versions until it is decided or replaced by a newer attempt.
     Safe to kill and repeat: a run is marked only after its files are gone.
@@ -32,6 +38,8 @@ def sweep_crashed_runs(ledger: Ledger, stores: Mapping[str, RecordStore], feed: 
         store = stores.get(run.category)
         if store is not None:
             store.sweep(run.feed, run.id)
+        if findings is not None:
+            findings.sweep(run)
         with ledger.write() as session:
             found = session.get_one(Run, run.id)
             found.swept = True
