@@ -101,6 +101,7 @@ def resume(context: Context, run: str) -> Run:
         newest = session.scalar(select(func.max(Run.attempt)).where(Run.batch_id == found.batch_id))
         if found.state in {"failed", "held"} and found.attempt == newest and not found.swept:
             found.state, found.problem, found.finished_at = "running", None, None
+            found.manifest = {name: value for name, value in (found.manifest or {}).items() if name != "failure"}
         require_running(found)
     return found
 

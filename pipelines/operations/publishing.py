@@ -47,7 +47,7 @@ def publish_batch(context: Context, run_id: str) -> str:
         try:
             _publish(context, run)
         except BatchHeldError as error:
-            mark_held(context, run_id, str(error))
+            mark_held(context, run_id, error)
             raise
         except GuijiError as error:
             mark_failed(context, run_id, error)

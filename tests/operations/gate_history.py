@@ -7,9 +7,13 @@ from datetime import date, timedelta
 from sqlalchemy import select
 
 from pipelines.deadlines.calendar import load_calendar
+from pipelines.errors import BatchHeldError
 from pipelines.ledger.models import Batch, Run
 from pipelines.ledger.quality_models import Measure
-from tests.operations.small_feed import FEED, Installation, rows
+from tests.operations.small_feed import FEED, MONDAY, TUESDAY, Installation, row, rows
+
+USUAL, COLLAPSED = 60, 8
+BAD = {"统一社会信用代码": "91119900MA90000000"}
 
 
 def live_through(installation: Installation, first: date, usual: int, batches: int = 6) -> Run:
@@ -45,3 +49,12 @@ def live_through(installation: Installation, first: date, usual: int, batches: i
             ledger.flush()
             ledger.add_all(Measure(run=batch.run, name=one.name, item=one.item, value=one.value) for one in measured)
     return run
+
+
+def hold(installation: Installation, usual: int = USUAL) -> Run:
+    """A feed with a past whose Tuesday has collapsed: one of its few rows is quarantined, the others are new."""
+    live_through(installation, MONDAY, usual)
+    installation.send(TUESDAY, [*rows(range(500, 500 + COLLAPSED - 1)), row(900, **BAD)])
+    problem = installation.night(TUESDAY)
+    assert isinstance(problem, BatchHeldError), problem
+    return installation.last_run(TUESDAY)

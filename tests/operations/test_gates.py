@@ -28,7 +28,7 @@ from pipelines.operations.pulling import pull_batch
 from pipelines.operations.status import notices_of, problems_of
 from tests.databases import new_postgresql_database
 from tests.operations import state
-from tests.operations.gate_history import live_through
+from tests.operations.gate_history import COLLAPSED, USUAL, hold, live_through
 from tests.operations.small_feed import (
     COLUMNS,
     FEED,
@@ -37,12 +37,8 @@ from tests.operations.small_feed import (
     TUESDAY,
     WEDNESDAY,
     Installation,
-    row,
     rows,
 )
-
-USUAL, COLLAPSED = 60, 8
-BAD = {"统一社会信用代码": "91119900MA90000000"}
 
 
 @pytest.fixture
@@ -62,15 +58,6 @@ def on_any_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[In
         address = url.render_as_string(hide_password=False)
         yield Installation(tmp_path, ledger_url=address)
         open_ledger(address).engine.dispose()
-
-
-def hold(installation: Installation, usual: int = USUAL) -> Run:
-    """A feed with a past whose Tuesday has collapsed: one of its few rows is quarantined, the others are new."""
-    live_through(installation, MONDAY, usual)
-    installation.send(TUESDAY, [*rows(range(500, 500 + COLLAPSED - 1)), row(900, **BAD)])
-    problem = installation.night(TUESDAY)
-    assert isinstance(problem, BatchHeldError), problem
-    return installation.last_run(TUESDAY)
 
 
 def visible(installation: Installation) -> int:
