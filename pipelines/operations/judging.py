@@ -95,17 +95,31 @@ def judge_rows(
     suite: Suite,
 ) -> Verdicts:
     """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
+    result = prepare_rows(context, session, feed, parts)
+    counts, waived = settle_rows(context, session, feed, business_date, suite)
+    return Verdicts(result, counts, waived)
+
+
+def prepare_rows(context: Context, session: Session, feed: Feed, parts: Sequence[RowsPart]) -> StandardResult:
+    """Rows in standard form with their keys and what rules look up: all that does not hang on the rules themselves."""
     category = context.catalogue.category_of(feed)
-    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
     authorities = context.catalogue.authorities
+    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
     fill_authority_codes(session, category, authorities)
     add_keys(session, category)
     create_reference(session, Reference(authorities, context.catalogue.department_of(feed).regions))
-    counts = judge(session, suite, category, business_date)
-    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
     session.register("tombstones", tombstones(context, category.category))
+    return result
+
+
+def settle_rows(
+    context: Context, session: Session, feed: Feed, business_date: date, suite: Suite
+) -> tuple[list[RuleCount], dict[str, int]]:
+    """Judge prepared rows by a suite and settle them; what was counted per rule, and what waivers excuse of it."""
+    counts = judge(session, suite, context.catalogue.category_of(feed), business_date)
+    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
     settle_batch(session, feed.conflict)
-    return Verdicts(result, counts, waived)
+    return counts, waived
 
 
 def judge_batch(context: Context, run_id: str) -> str:
