@@ -13,10 +13,10 @@ from pipelines.deadlines.calendar import load_calendar
 from pipelines.engine.duck import Session
 from pipelines.errors import BatchHeldError, RunConflictError
 from pipelines.ledger.models import Run
-from pipelines.ledger.quality_models import GateDecision, GateResult
+from pipelines.ledger.quality_models import GateDecision, GateResult, Measure
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
-from pipelines.quality.gate_figures import COUNTS
+from pipelines.quality.gate_figures import COUNTS, REKEYED
 from pipelines.quality.gate_history import accepted_thresholds, read_history
 from pipelines.quality.gates import GateAnswer, compare, failing, gate_of, judge_gates
 from pipelines.quality.rule_words import amount
@@ -34,7 +34,9 @@ def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> Non
     said is kept in the ledger and, as Great Expectations says it, in the run's folder.
     """
     suite = load_gates(context.settings).on(run.business_date)
-    counts = {(str(name), str(item)): int(value) for name, item, value in session.rows("FROM measures")}
+    rekeyed = _rekeyed(session)
+    measured = session.rows("SELECT name, item, value FROM measures")
+    counts = {(str(name), str(item)): int(value) for name, item, value in measured} | rekeyed
     with context.ledger.read() as ledger:
         history = read_history(
             ledger,
@@ -47,12 +49,20 @@ def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> Non
     compared = compare(suite, feed.gates, counts, history, accepted)
     answers = judge_gates(session, suite, run.id, compared, run_folder(context, run.id) / GATES_FILE)
     with context.ledger.write() as ledger:
+        ledger.execute(delete(Measure).where(Measure.run == run.id, Measure.name == REKEYED))
+        ledger.add_all(Measure(run=run.id, name=name, item=item, value=value) for (name, item), value in rekeyed.items())
         ledger.execute(delete(GateResult).where(GateResult.run == run.id))
         ledger.execute(insert(GateResult), [{"run": run.id, **asdict(answer)} for answer in answers])
         decision = decision_of(ledger, run.id)
     failed = failing(suite, answers)
     if failed and (decision is None or decision.decision != RELEASE):
         raise held(run.id, failed, {gate_of(rule.kwargs): rule.code for rule in suite.rules})
+
+
+def _rekeyed(session: Session) -> dict[tuple[str, str], int]:
+    """How many decisions of the batch the feed has reported before, and how many of these have another key now."""
+    known, rekeyed = session.one("SELECT known, rekeyed FROM rekeying")
+    return {(REKEYED, "known"): int(known), (REKEYED, "rekeyed"): int(rekeyed)}
 
 
 def held(run: str, failed: Sequence[GateAnswer], codes: dict[str, str]) -> BatchHeldError:

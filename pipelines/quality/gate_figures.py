@@ -11,6 +11,8 @@ VALUE_SHARE, VALUE_DISTRIBUTION, REKEYED_SHARE = "value_share", "value_distribut
 COUNTS = (NO_ROWS, ROW_COUNT)
 # The measure that counts rows per value of a coded field.
 VALUE = "value"
+# The measure of decisions that the feed has reported before (known), and of those that have another key now (rekeyed).
+REKEYED = "rekeyed"
 # Duplicates have a gate of their own.
 _OUTCOMES = ("accepted", "quarantined", "blocked", "excluded")
 _VALUE_SEPARATOR = "="
@@ -51,9 +53,9 @@ def shares_of(counts: Counts) -> dict[Figure, Share]:
         found[DUPLICATE_SHARE, ""] = Share(counts.get(("rows", "duplicate"), 0), received)
     if judged:
         found |= {(FILL_RATE, item): Share(value, judged) for (name, item), value in counts.items() if name == "filled"}
-    compared = counts.get(("rekeyed", "compared"), 0)
-    if compared:
-        found[REKEYED_SHARE, ""] = Share(counts.get(("rekeyed", "rows"), 0), compared)
+    known = counts.get((REKEYED, "known"), 0)
+    if known:
+        found[REKEYED_SHARE, ""] = Share(counts.get((REKEYED, "rekeyed"), 0), known)
     for field, values in distributions_of(counts).items():
         total = sum(values.values())
         found |= {(VALUE_SHARE, f"{field}={value}"): Share(count, total) for value, count in values.items()}
