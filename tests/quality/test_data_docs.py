@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -13,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from pipelines.catalogue.gate_settings import Gates
 from pipelines.engine.duck import session
 from pipelines.errors import GuijiError
 from pipelines.quality.compile import judge
 from pipelines.quality.data_docs import INDEX, BatchDocs, GateFigure, build_data_docs
+from pipelines.quality.gates import compare, judge_gates
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 
 from .rows import BUSINESS_DATE, cases, catalogue, standard_table, suite
+from .test_gates import SUITE, counts, history
 
 PENALTY = "administrative_penalty"
 PLANTED = {
@@ -47,23 +51,37 @@ def result_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def gates_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the checkpoint says about a batch that has collapsed."""
+    file = tmp_path_factory.mktemp("run") / "gates.json"
+    compared = compare(SUITE, Gates(), counts(80), history([counts(1000)] * 10), {})
+    with session() as duck:
+        judge_gates(duck, SUITE, "r", compared, file)
+    return file
+
+
 def batch(result_file: Path, **more: Any) -> BatchDocs:
     fields = {field.code: field.name_zh for field in catalogue().categories[PENALTY].fields}
-    given = {"state": "held", "figures": (HELD, FEW), "fields": fields, "rules": result_file, "gates": result_file}
+    given = {"state": "held", "figures": (HELD, FEW), "fields": fields, "rules": result_file}
     return BatchDocs("market_penalty", "示例局行政处罚", "market_penalty-20261120-001", **given | more)
 
 
 def text_of(page: Path) -> str:
-    return re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8"))
+    return html.unescape(re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8")))
 
 
-def test_a_page_says_of_every_rule_what_it_asks_how_bad_it_is_and_what_to_do(tmp_path: Path, result_file: Path) -> None:
-    index = build_data_docs([batch(result_file)], BUSINESS_DATE, tmp_path, 30)
+def test_a_page_says_of_every_rule_what_it_asks_how_bad_it_is_and_what_to_do(
+    tmp_path: Path, result_file: Path, gates_file: Path
+) -> None:
+    index = build_data_docs([batch(result_file, gates=gates_file)], BUSINESS_DATE, tmp_path, 30)
     page = tmp_path / BUSINESS_DATE.isoformat() / "market_penalty.html"
     shown = text_of(page)
-    for rule in suite(PENALTY).rules:
-        for words in (rule.code, rule.message_zh, rule.fix_zh):
-            assert words in shown.replace("&#34;", '"').replace("&#39;", "'"), rule.code
+    for rule in (*suite(PENALTY).rules, *SUITE.rules):
+        for words in (rule.code, rule.message_zh):
+            assert words in shown, rule.code
+        if rule.code not in {one.code for one in SUITE.rules[1:]}:
+            assert rule.fix_zh in shown, rule.code
     for words in (
         "阻断",
         "警告",
@@ -122,9 +140,10 @@ def nights(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "notes")
 
 
-def test_a_night_built_again_replaces_its_pages(tmp_path: Path, result_file: Path) -> None:
-    build_data_docs([batch(result_file)], BUSINESS_DATE, tmp_path, 3)
-    build_data_docs([batch(result_file, gates=None, figures=(), state="published")], BUSINESS_DATE, tmp_path, 3)
+def test_a_night_built_again_replaces_its_pages(tmp_path: Path, result_file: Path, gates_file: Path) -> None:
+    build_data_docs([batch(result_file, gates=gates_file)], BUSINESS_DATE, tmp_path, 3)
+    assert "批次闸门" in text_of(tmp_path / BUSINESS_DATE.isoformat() / "market_penalty.html")
+    build_data_docs([batch(result_file, figures=(), state="published")], BUSINESS_DATE, tmp_path, 3)
     assert "批次闸门" not in text_of(tmp_path / BUSINESS_DATE.isoformat() / "market_penalty.html")
     empty = build_data_docs([], BUSINESS_DATE, tmp_path, 3)
     assert "没有已校验的批次" in text_of(empty)
@@ -151,8 +170,10 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-def test_a_browser_shows_the_pages_without_errors_or_requests(tmp_path: Path, result_file: Path) -> None:
-    build_data_docs([batch(result_file)], BUSINESS_DATE, tmp_path, 30)
+def test_a_browser_shows_the_pages_without_errors_or_requests(
+    tmp_path: Path, result_file: Path, gates_file: Path
+) -> None:
+    build_data_docs([batch(result_file, gates=gates_file)], BUSINESS_DATE, tmp_path, 30)
     problems: list[str] = []
     requests: list[str] = []
     with browser() as opened:

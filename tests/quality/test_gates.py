@@ -69,10 +69,11 @@ def history(batches: Sequence[Counts], before: date = FRIDAY) -> History:
 
 
 def answers_of(
-    batch: Counts, known: History, gates: Gates | None = None, **more: Any
-) -> dict[tuple[str, str], GateAnswer]:
+    batch: Counts, known: History, gates: Gates | None = None, accepted: Mapping[Figure, GateThreshold] | None = None
+) -> dict[Figure, GateAnswer]:
+    compared = compare(SUITE, gates or Gates(), batch, known, accepted or {})
     with session() as duck:
-        judged = judge_gates(duck, SUITE, "r", compare(SUITE, gates or Gates(), batch, known, more.pop("accepted", {})))
+        judged = judge_gates(duck, SUITE, "r", compared)
     return {(answer.gate, answer.item): answer for answer in judged}
 
 
@@ -114,6 +115,17 @@ def test_a_batch_like_the_others_passes_and_a_collapsed_one_fails() -> None:
         ("value_distribution", "CF_CFLB"),
     }
     assert failed(counts(1000) | {("rows", "duplicate"): 200}, known) == {("duplicate_share", "")}
+
+
+def test_a_source_that_renumbers_its_records_is_held() -> None:
+    steady = {("rekeyed", "known"): 400, ("rekeyed", "rekeyed"): 2}
+    known = history([counts(1000) | steady] * 10)
+    assert failed(counts(1000) | steady, known) == set()
+    assert failed(counts(1000) | {("rekeyed", "known"): 400, ("rekeyed", "rekeyed"): 380}, known) == {
+        ("rekeyed_share", "")
+    }
+    nothing_known = answers_of(counts(1000) | {("rekeyed", "known"): 0, ("rekeyed", "rekeyed"): 0}, known)
+    assert nothing_known["rekeyed_share", ""].reason == "nothing"
 
 
 def test_ten_percent_is_the_default_where_chance_is_smaller() -> None:
