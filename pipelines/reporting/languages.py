@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.reporting.counts import Ratio
 from pipelines.reporting.site_files import TEMPLATES
+from pipelines.reporting.site_words import WORDS, word
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -85,7 +86,14 @@ def _environment(language: Language) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"t": say(language), "lang": language, "html_lang": HTML_LANGUAGE[language], "Ratio": Ratio}
+    environment.globals |= {
+        "t": say(language),
+        "lang": language,
+        "html_lang": HTML_LANGUAGE[language],
+        "Ratio": Ratio,
+        "words": WORDS,
+        "figure_name": lambda code: word(language, "figure", code),
+    }
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["day"] = lambda day: long_date(language, day)
     environment.filters["month"] = lambda month: long_month(language, month)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, extract, func, select
+from sqlalchemy import ColumnElement, and_, extract, func, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.ledger.models import Batch, DeliveryFinding, Outbox, RuleCount, Run
@@ -55,12 +55,19 @@ class Delivery(NamedTuple):
     earliest_open: date | None
     stamp: str
 
+    @property
+    def has_rejections(self) -> bool:
+        return self.counts[DELIVERY_COUNTS.index("rejected")] > 0
+
 
 NOTHING_OWED = Delivery((0,) * len(DELIVERY_COUNTS), None, "")
 
 
 class RuleDay(NamedTuple):
-    """How often a rule was asked over several batches of one feed, or on one day. ``judged``: rows it could apply to."""
+    """How often a rule was asked, over the batches of one feed or of one day.
+
+    ``judged`` are the rows it could apply to.
+    """
 
     rule: str
     feed: str | None
@@ -139,7 +146,7 @@ def _deliveries(session: LedgerSession, wanted: ColumnElement[bool] | None) -> I
         "waiting": func.count().filter(and_(Outbox.rejected_at.is_(None), is_open)),
         "overdue": func.count().filter(and_(Outbox.deadline < Run.business_date, is_open)),
     }
-    query: Select[Any] = (
+    query = (
         select(
             Run.batch_id,
             func.min(Outbox.deadline).filter(is_open),
@@ -152,9 +159,8 @@ def _deliveries(session: LedgerSession, wanted: ColumnElement[bool] | None) -> I
         .where(Run.state == "published")
         .group_by(Run.batch_id)
     )
-    for batch, earliest, latest, provisional, rejected, *counts in session.execute(
-        query if wanted is None else query.where(wanted)
-    ):
+    rows: Any = session.execute(query if wanted is None else query.where(wanted))
+    for batch, earliest, latest, provisional, rejected, *counts in rows:
         yield batch, Delivery(tuple(counts), earliest, f"{latest} {provisional} {rejected}")
 
 

@@ -65,6 +65,11 @@ class SiteModel:
         return dict(sorted(found.items()))
 
     @cached_property
+    def nights(self) -> frozenset[date]:
+        """Business dates that have a page: those with a batch, and the newest."""
+        return frozenset({day for _, day in self._on} | {self.as_of})
+
+    @cached_property
     def _published(self) -> dict[str, list[date]]:
         return {code: [line.day for line in lines if line.is_published] for code, lines in self.lines.items()}
 

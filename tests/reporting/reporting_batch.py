@@ -43,6 +43,16 @@ class RuleStub:
     message_zh: str
     fix_zh: str
     owner: str = "department"
+    message_en: str = "something is wrong"
+    fix_en: str = "please correct it"
+    source: str = "示例标准"
+    family: str = "format"
+    dimension: str = "validity"
+    scope: str = "row"
+    version: int = 1
+    since: date = date(2018, 7, 25)
+    until: date | None = None
+    waivable: bool = True
 
 
 RULES = {
