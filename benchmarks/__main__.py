@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.intake import CLEAN_FLOOR, CLEAN_UTF8, FLOOR, GB18030, UTF8
 from benchmarks.penalty_rows import write_penalty_rows
 
-MEASUREMENTS = ("floor", "guiji", "pandas", "intake", "workbooks", "database")
+MEASUREMENTS = ("floor", "guiji", "pandas", "intake", "workbooks", "database", "quality")
 # Takes a few minutes and gigabytes of disk: only when asked for.
 ON_DEMAND = ("memory",)
 
@@ -45,6 +45,11 @@ def conclusions(results: dict[str, dict[str, float]]) -> Iterator[str]:
         yield f"intake takes {ratio:.2f} × the floor, {clean:.2f} × on a clean file (aim: at most 2)"
         share = parts[UTF8] / parts[GB18030]
         yield f"GB18030 has {share:.0%} of the rows a second of the same data in UTF-8 (aim: at least 70 %)"
+    if parts := results.get("quality"):
+        for way in ("great expectations on pandas", "the same, naming the rows"):
+            yield f"verdicts are {parts[way] / parts['verdicts']:.0f} × faster than {way} (aim: at least 50)"
+        ratio = parts["quality step"] / parts["bare scan and writing"]
+        yield f"the quality step takes {ratio:.2f} × a bare scan that counts the same (aim: at most 1.5)"
     if parts := results.get("memory"):
         yield f"ten times the rows take {parts['growth_mb']:+.0f} MB of memory (aim: at most ± 200)"
     for server in ("postgresql", "mariadb"):

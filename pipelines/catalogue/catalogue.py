@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pipelines.catalogue.feeds import (
     feed_documents,
     load_department,
 )
+from pipelines.catalogue.figure_profiles import FigureProfile, load_profiles
 from pipelines.catalogue.yaml_source import parse, read
 from pipelines.errors import CatalogueError
 from pipelines.settings import Settings
@@ -29,7 +30,7 @@ class Catalogue:
     """Everything ``schemas/`` says, cross-checked.
 
     A feed whose file is wrong is not among ``feeds``; what is wrong stands in ``broken_feeds``: it stops that
-    feed only.
+    feed only. ``profiles`` are the definitions of figures that ``schemas/figures`` holds.
     """
 
     code_lists: dict[str, CodeList]
@@ -38,6 +39,7 @@ class Catalogue:
     departments: dict[str, Department]
     feeds: dict[str, Feed]
     broken_feeds: dict[str, CatalogueError]
+    profiles: dict[str, FigureProfile] = field(default_factory=dict)
 
     @property
     def feed_codes(self) -> list[str]:
@@ -51,6 +53,13 @@ class Catalogue:
         if code not in self.feeds:
             raise CatalogueError(f"unknown feed {code}", remedy=f"use one of {', '.join(sorted(self.feeds))}")
         return self.feeds[code]
+
+    def profile(self, code: str) -> FigureProfile:
+        """The profile of figures with this code; a :class:`CatalogueError` when there is none."""
+        if code not in self.profiles:
+            known = ", ".join(sorted(self.profiles)) or "none; add one to schemas/figures"
+            raise CatalogueError(f"unknown profile {code}", remedy=f"use one of {known}")
+        return self.profiles[code]
 
     def category_of(self, feed: Feed) -> Category:
         return self.categories[feed.category]
@@ -119,4 +128,5 @@ def _load(schemas: Path) -> Catalogue:
             feeds[feed.feed] = feed
         except CatalogueError as error:
             broken[feed_code(path)] = error
-    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken)
+    profiles = load_profiles(schemas / "figures", set(endpoints))
+    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken, profiles)

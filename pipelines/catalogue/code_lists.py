@@ -21,7 +21,9 @@ class CodeList(Strict):
     """A list of values with dates of validity.
 
     ``open_entry`` names the entry that must be followed by a hyphen and the concrete class ("其他-补办").
-    ``stored`` says whether the standard form of a field is the entry's name or its code.
+    ``stored`` says whether the standard form of a field is the entry's name or its code. ``defects`` and
+    ``conditions`` are what a value outside the list means (domain reference 8 and 1.3); a list that is not
+    ``waivable`` is kept to by every record.
     """
 
     code_list: str
@@ -30,6 +32,9 @@ class CodeList(Strict):
     entries: tuple[Entry, ...]
     open_entry: str | None = None
     stored: str = "name"
+    defects: tuple[int, ...] = ()
+    conditions: tuple[str, ...] = ()
+    waivable: bool = True
 
     def standard(self, entry: Entry) -> str:
         return entry.code if self.stored == "code" else entry.name

@@ -30,7 +30,8 @@ class Measure(Base):
 class Fact(Base):
     """One figure of one feed on one business date, by the definitions of one profile; months and departments add up.
 
-    Written when the batch is published; a batch that is run again replaces its facts.
+    Written when the batch is published; a batch that is run again replaces its facts. A fact that is not ``final``
+    hangs on what receivers have yet to say, and is computed again every night until it does not.
     """
 
     __tablename__ = "fact"
@@ -46,6 +47,7 @@ class Fact(Base):
     figure: Mapped[str] = mapped_column(String(40))
     numerator: Mapped[int] = mapped_column(BigInteger)
     denominator: Mapped[int | None] = mapped_column(BigInteger)
+    final: Mapped[bool]
 
 
 class GateResult(Base):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from pipelines.identity.resident_id import resident_id_15_to_18
+from pipelines.normalize.documents import ascii_upper
 
 _BLANKS = re.compile("[ \t\n\x0b\x0c\r\x85\u2028\u2029\u3000]+")
 _LABEL = re.compile(
@@ -48,6 +49,11 @@ def digits_without_decimal_tail(value: str) -> str:
     """410000.0, what a spreadsheet library makes of a number, is 410000."""
     found = _DECIMAL_TAIL.fullmatch(value)
     return found[1] if found else value
+
+
+def code_in_upper_case(value: str) -> str:
+    """Letters in upper case; a word for a masked value ("<masked>") is no code and stays."""
+    return value if "<" in value else ascii_upper(value)
 
 
 def code_without_hyphens(value: str) -> str:

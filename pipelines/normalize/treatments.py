@@ -13,6 +13,7 @@ from pipelines.catalogue.code_lists import CodeList
 from pipelines.engine.duck import literal
 from pipelines.normalize.amounts import TIDY_AMOUNT, amount_from_yuan_column, amount_repairs, amount_with_unit
 from pipelines.normalize.code_texts import (
+    code_in_upper_case,
     code_of_18_digits,
     code_without_blanks,
     code_without_copy_number,
@@ -23,7 +24,7 @@ from pipelines.normalize.code_texts import (
     digits_without_hyphens,
 )
 from pipelines.normalize.dates import TIDY_DATE, date_repairs, date_without_time
-from pipelines.normalize.documents import ascii_upper, half_width, name_with_wide_brackets
+from pipelines.normalize.documents import half_width, name_with_wide_brackets
 from pipelines.normalize.lists import Spellings, enum_repairs
 from pipelines.normalize.steps import Repair, Standardised, Step, macro_step, run_steps, run_twins
 from pipelines.normalize.texts import (
@@ -168,7 +169,7 @@ def _code_steps(system: str) -> tuple[Step, ...]:
         steps.append(macro_step("CODE-002", digits_without_hyphens, wide=True))
     elif system != "plain":
         steps.append(macro_step("CODE-002", code_without_hyphens, wide=True))
-    steps += [macro_step("CODE-001", ascii_upper, wide=True), macro_step("TXT-001", name_or_null)]
+    steps += [macro_step("CODE-001", code_in_upper_case, wide=True), macro_step("TXT-001", name_or_null)]
     if system == "identity_document":
         steps.append(macro_step("CODE-005", code_of_18_digits, wide=True))
     return tuple(steps)

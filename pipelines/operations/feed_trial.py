@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pipelines.catalogue.categories import Category, Field
 from pipelines.catalogue.feeds import Feed
 from pipelines.catalogue.origins import Origin, field_origins
+from pipelines.catalogue.repair_rules import load_repair_rules
 from pipelines.catalogue.sources import Files
 from pipelines.engine.duck import Session, identifier
 from pipelines.errors import BatchHeldError, ExtractError
@@ -23,7 +24,6 @@ from pipelines.intake.connectors.file_names import NameRules
 from pipelines.intake.connectors.file_totals import declared_in
 from pipelines.intake.reading import IntakeResult, inspect_file
 from pipelines.intake.totals import check_totals
-from pipelines.normalize.repair_rules import load_repair_rules
 from pipelines.operations.context import Context
 from pipelines.operations.feed_files import load_feed_file
 from pipelines.operations.judging import judge_rows, suite_of

@@ -95,7 +95,7 @@ def judge_rows(
     add_keys(session, category)
     counts = judge(session, suite, category, business_date)
     waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
-    session.register("tombstones", _tombstones(context, category.category))
+    session.register("tombstones", tombstones(context, category.category))
     settle_batch(session, feed.conflict)
     return Verdicts(result, counts, waived)
 
@@ -156,7 +156,14 @@ def _judge(context: Context, session: Session, run: Run) -> None:
         session, suite, category, run.business_date, result_file=folder / VALIDATION_FILE
     )
     conservation.check_agreement(run.id, verdicts.counts, second)
-    create_measures(session, suite, category)
+    create_measures(
+        session,
+        suite,
+        category,
+        business_date=run.business_date,
+        undecoded=run.lines_undecoded,
+        code_lists=context.catalogue.code_lists,
+    )
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
     _create_versions(session, category, run)
@@ -210,7 +217,8 @@ def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 
-def _tombstones(context: Context, category: str) -> pa.Table:
+def tombstones(context: Context, category: str) -> pa.Table:
+    """Keys of the withdrawn records of a category, in the column ``record_key``."""
     with context.ledger.read() as session:
         keys = list(session.scalars(select(Tombstone.record_key).where(Tombstone.category == category)))
     return pa.table({"record_key": pa.array(keys, pa.string())})

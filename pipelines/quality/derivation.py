@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines.catalogue.categories import Field
 from pipelines.quality.rules import Dimension, Family, Owner, Rule, Severity
 
-# Which family of the rule book a kind of derived rule belongs to.
-FAMILIES: dict[str, Family] = {
-    "REQ": "required",
-    "LEN": "format",
-    "ENUM": "code_list",
-    "OPEN": "code_list",
-    "DATE": "date",
-    "AMT": "amount",
-    "GARB": "format",
-    "CHAR": "format",
-    "MASK": "person",
-    "LOST": "name",
-    "PII": "person",
-    "PERSON": "person",
-    "CODE": "organisation_code",
-    "ISSUED": "organisation_code",
-    "PLACE": "organisation_code",
-    "SCI": "organisation_code",
+
+@dataclass(frozen=True)
+class Kind:
+    """What all derived rules of one kind have in common: family, defects and conditions (domain reference 8, 1.3)."""
+
+    family: Family
+    defects: tuple[int, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+
+KINDS = {
+    "REQ": Kind("required", (21, 22)),
+    "LEN": Kind("format", (65,)),
+    "ENUM": Kind("code_list"),
+    "OPEN": Kind("code_list", (50,), ("C6",)),
+    "ERA": Kind("code_list"),
+    "DATE": Kind("date", (30, 31, 32), ("C9",)),
+    "AMT": Kind("amount", (46, 48), ("C7",)),
+    "GARB": Kind("format", (58, 60)),
+    "CHAR": Kind("format", (61,), ("C16",)),
+    "MASK": Kind("person", (18,)),
+    "LOST": Kind("name", (60,)),
+    "PII": Kind("person", (69,)),
+    "PERSON": Kind("person", (14,)),
+    "CODE": Kind("organisation_code"),
+    "FULL": Kind("organisation_code", (5,)),
+    "ISSUED": Kind("organisation_code", (7,)),
+    "PLACE": Kind("organisation_code", (12,), ("C4",)),
+    "SCI": Kind("organisation_code", (9, 10)),
 }
 Texts = tuple[str, str, str, str]
 
@@ -40,9 +52,17 @@ def derived_rule(
     owner: Owner = "department",
     personal: bool = False,
     source: str | None = None,
+    defects: tuple[int, ...] = (),
+    conditions: tuple[str, ...] = (),
+    waivable: bool = True,
+    family: Family | None = None,
     **kwargs: Any,
 ) -> Rule:
-    """A rule about one field; ``texts`` are message and fix in Chinese, message and fix in English."""
+    """A rule about one field; ``texts`` are message and fix in Chinese, message and fix in English.
+
+    ``defects`` and ``conditions`` add to those of the kind. What protects persons is never ``waivable``.
+    """
+    of_kind = KINDS[kind]
     message_zh, fix_zh, message_en, fix_en = texts
     return Rule(
         code=f"{kind}-{field.code}",
@@ -55,8 +75,12 @@ def derived_rule(
         message_en=f"{field.name_en}: {message_en}",
         fix_en=fix_en,
         source=source or field.source,
-        family=FAMILIES[kind],
+        family=family or of_kind.family,
+        defects=of_kind.defects + defects,
+        conditions=of_kind.conditions + conditions,
+        waivable=waivable and dimension != "privacy",
         personal=personal or field.exposure == "restricted",
+        derived=True,
         type=type_,
         kwargs={"column": field.code, **kwargs},
     )

@@ -13,6 +13,7 @@ from pipelines.catalogue.categories import Category, Field
 from pipelines.catalogue.code_lists import CodeList
 from pipelines.quality.derivation import derived_rule, predicate_rule
 from pipelines.quality.derived_codes import code_rules
+from pipelines.quality.derived_eras import era_rules
 from pipelines.quality.facts import WRITTEN_TYPES
 from pipelines.quality.rules import Rule, Severity
 
@@ -26,13 +27,14 @@ def derived_rules(category: Category, code_lists: Mapping[str, CodeList]) -> tup
 
 def _field_rules(category: Category, field: Field, code_lists: Mapping[str, CodeList]) -> Iterator[Rule]:
     if field.required == "always":
-        yield _required(field)
+        yield _required(category, field, code_lists)
     if field.length is not None and _length_matters(field, code_lists):
         yield _length(field)
     if field.code_list is not None:
         yield from _code_list(field, code_lists[field.code_list])
+        yield from era_rules(category, field, code_lists[field.code_list])
     if field.type == "date":
-        yield _date(field)
+        yield _date(category, field)
     if field.type == "amount":
         yield _amount(field)
     if field.type in WRITTEN_TYPES:
@@ -45,9 +47,26 @@ def _field_rules(category: Category, field: Field, code_lists: Mapping[str, Code
         yield from code_rules(category, field)
 
 
-def _required(field: Field) -> Rule:
+def _required(category: Category, field: Field, code_lists: Mapping[str, CodeList]) -> Rule:
     texts = ("未填写", "请补填此项；“无”“/”“-”等视为未填", "missing", "fill it in; tokens such as 无 count as empty")
-    return derived_rule("REQ", field, "expect_column_values_to_not_be_null", texts, dimension="completeness")
+    roles = category.roles
+    # C14 lists the required fields of penalties.
+    conditions = ("C14",) if field.code.startswith("CF_") else ()
+    # Without them nobody can tell which decision a record is, when it has to be there or whether it holds.
+    identity = {roles.subject_name, roles.subject_kind, roles.document_number, roles.decision_date, roles.authority}
+    listed = code_lists[field.code_list].waivable if field.code_list else True
+    arguments: dict[str, Any] = {
+        "dimension": "completeness",
+        "conditions": conditions,
+        "waivable": listed and field.code not in identity,
+    }
+    if field.code != roles.subject_kind:
+        return derived_rule("REQ", field, "expect_column_values_to_not_be_null", texts, **arguments)
+    # The kind is read off a right code. The official template for organisations has no column for it, so where the
+    # code is wrong and nothing was said, a second complaint could not be answered.
+    wrong = f"coalesce({roles.subject_code}_verdict IN ('invalid', 'person_number'), FALSE)"
+    condition = f"{field.code} IS NOT NULL OR NOT {wrong}"
+    return derived_rule("REQ", field, "expect_column_to_be_present_when", texts, condition=condition, **arguments)
 
 
 def _length_matters(field: Field, code_lists: Mapping[str, CodeList]) -> bool:
@@ -82,6 +101,13 @@ def _code_list(field: Field, code_list: CodeList) -> Iterator[Rule]:
     open_entry = code_list.open_entry
     names = "、".join(code_list.values)
     several = "；多项之间用英文分号“;”分隔" if separator else ""
+    covered: dict[str, Any] = {
+        "dimension": "validity",
+        "source": code_list.source,
+        "defects": code_list.defects,
+        "conditions": code_list.conditions,
+        "waivable": code_list.waivable,
+    }
     texts = (
         f"不在规定的代码表“{code_list.title}”内",
         f"请从以下选填：{names}{several}",
@@ -94,9 +120,8 @@ def _code_list(field: Field, code_list: CodeList) -> Iterator[Rule]:
             field,
             "expect_column_values_to_be_in_set",
             texts,
-            dimension="validity",
-            source=code_list.source,
             value_set=list(code_list.values),
+            **covered,
         )
         return
     arguments: dict[str, Any] = {"values": list(code_list.values)}
@@ -107,8 +132,7 @@ def _code_list(field: Field, code_list: CodeList) -> Iterator[Rule]:
         field,
         "expect_column_to_follow_code_list",
         texts,
-        dimension="validity",
-        source=code_list.source,
+        **covered,
         **arguments,
     )
     if open_entry is not None:
@@ -130,7 +154,7 @@ def _code_list(field: Field, code_list: CodeList) -> Iterator[Rule]:
         )
 
 
-def _date(field: Field) -> Rule:
+def _date(category: Category, field: Field) -> Rule:
     end = "；长期有效请填2099/12/31" if field.open_end else ""
     texts = (
         "不是有效日期",
@@ -139,7 +163,18 @@ def _date(field: Field) -> Rule:
         "write YYYY/MM/DD" + (", 2099/12/31 for no end" if field.open_end else ""),
     )
     source = "domain C9 [found]"
-    return derived_rule("DATE", field, "expect_column_dates_to_be_readable", texts, dimension="validity", source=source)
+    # A typed column holds no other text: published, the value would be lost.
+    return derived_rule(
+        "DATE",
+        field,
+        "expect_column_dates_to_be_readable",
+        texts,
+        dimension="validity",
+        source=source,
+        waivable=False,
+        defects=(34,) if field.open_end else (),
+        conditions=("C16",) if field.code == category.roles.decision_date else (),
+    )
 
 
 def _amount(field: Field) -> Rule:
@@ -151,7 +186,13 @@ def _amount(field: Field) -> Rule:
     )
     source = "2018 standard, decimal(18,6)"
     return derived_rule(
-        "AMT", field, "expect_column_amounts_to_be_readable", texts, dimension="validity", source=source
+        "AMT",
+        field,
+        "expect_column_amounts_to_be_readable",
+        texts,
+        dimension="validity",
+        source=source,
+        waivable=False,
     )
 
 

@@ -9,6 +9,15 @@ from pipelines.quality.derivation import derived_rule, predicate_rule
 from pipelines.quality.facts import document_type_field
 from pipelines.quality.rules import Rule, Severity
 
+# What a wrong code of each system is called in the defect catalogue.
+DEFECTS = {
+    "uscc": (5, 6, 8, 13),
+    "organisation_code": (20,),
+    "registration_number": (19,),
+    "tax_registration": (5,),
+    "identity_document": (17,),
+}
+IS_FULL_CODE = "(has_uscc_form({0}) AND NOT is_resident_id({0}))"
 DAMAGED = "is_masked_code({0}) OR is_scientific({0}) OR is_cut_number({0})"
 
 
@@ -28,6 +37,11 @@ def code_rules(category: Category, field: Field) -> Iterator[Rule]:
         "not a valid code",
         "check it against the registration" if is_uscc else "check it, or leave it blank when there is none",
     )
+    is_subject = field.code == category.roles.subject_code
+    excused = f"{DAMAGED} OR is_resident_id({{0}})"
+    if field.code_system == "organisation_code":
+        yield _full_code(field)
+        excused += f" OR {IS_FULL_CODE}"
     yield derived_rule(
         "CODE",
         field,
@@ -37,11 +51,27 @@ def code_rules(category: Category, field: Field) -> Iterator[Rule]:
         severity="block" if is_uscc else "warn",
         source="GB 32100-2015" if is_uscc else "domain 4",
         refused=["invalid", "internal_number"],
-        unless=f"{DAMAGED} OR is_resident_id({{0}})".format(field.code),
+        defects=DEFECTS.get(field.code_system or "", ()),
+        conditions=("C13",) if is_subject else (),
+        unless=excused.format(field.code),
     )
     yield _person(field)
     if is_uscc:
         yield from _uscc(category, field)
+
+
+def _full_code(field: Field) -> Rule:
+    """Organisation codes stand inside unified social credit codes, and departments send the whole instead."""
+    texts = (
+        "填成了18位统一社会信用代码",
+        "请改填9位组织机构代码，或留空；统一社会信用代码填在“行政相对人代码_1”一栏",
+        "holds a whole unified social credit code of 18 characters",
+        "put the 9 characters of the organisation code here, or leave it blank; the whole code has a field of its own",
+    )
+    predicate = f"NOT {IS_FULL_CODE}"
+    return predicate_rule(
+        "FULL", field, predicate, texts, dimension="validity", severity="warn", source="GB 11714-1997; GB 32100-2015"
+    )
 
 
 def _person(field: Field) -> Rule:
@@ -106,7 +136,14 @@ def _uscc(category: Category, field: Field) -> Iterator[Rule]:
         )
         predicate, severity = "NOT ({0}_verdict = 'placeholder')", "warn"
     yield predicate_rule(
-        "PLACE", field, predicate, texts, dimension="validity", severity=severity, source="domain C4 [unverified]"
+        "PLACE",
+        field,
+        predicate,
+        texts,
+        dimension="validity",
+        severity=severity,
+        source="domain C4 [unverified]",
+        waivable=severity != "block",
     )
 
 
@@ -127,6 +164,7 @@ def _damage(field: Field) -> Iterator[Rule]:
         texts,
         dimension="accuracy",
         source="domain 8 no. 9, 10",
+        waivable=False,
     )
     texts = (
         "被脱敏（含*或XXX），无法核验",
@@ -135,7 +173,9 @@ def _damage(field: Field) -> Iterator[Rule]:
         "send the full code; masking is done where records are shown",
     )
     predicate = f"CASE WHEN {suspect} THEN NOT is_masked_code({{0}}) ELSE TRUE END"
-    yield predicate_rule("MASK", field, predicate, texts, dimension="accuracy", source="domain 8 no. 18")
+    yield predicate_rule(
+        "MASK", field, predicate, texts, dimension="accuracy", source="domain 8 no. 18", waivable=False
+    )
 
 
 def _identity_document(category: Category, field: Field) -> Iterator[Rule]:
@@ -157,6 +197,9 @@ def _identity_document(category: Category, field: Field) -> Iterator[Rule]:
         dimension="validity",
         severity="block" if is_subject else "warn",
         source="GB 11643-1999",
+        family="person",
+        defects=DEFECTS["identity_document"],
+        conditions=("C2",) if is_subject else ("C3",),
         refused=["invalid", "masked"],
         unless=DAMAGED.format(field.code),
     )

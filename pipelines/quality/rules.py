@@ -56,7 +56,7 @@ class Rule:
 
     ``type`` and ``kwargs`` are those of the Great Expectations expectation; ``type`` is None for rules that
     another step judges (a whole batch, an undecodable line) and that only have their texts here. A rule that
-    is ``personal`` is about persons: what it observed is always masked.
+    is ``personal`` is about persons: what it observed is always masked. A ``derived`` rule follows from the schema.
     """
 
     code: str
@@ -78,6 +78,7 @@ class Rule:
     conditions: tuple[str, ...] = ()
     waivable: bool = True
     personal: bool = False
+    derived: bool = False
     type: str | None = None
     kwargs: Mapping[str, Any] = dataclass_field(default_factory=dict)
 

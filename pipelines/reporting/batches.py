@@ -1,10 +1,15 @@
-"""Which outbox rows belong to a batch."""
+"""Which runs and which outbox rows belong to a batch."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 
 from pipelines.ledger.models import Outbox, Run
+
+
+def published_runs(run: Run) -> Select[str]:
+    """Every published run of the batch of ``run``: what a batch added to the store, it added with any of them."""
+    return select(Run.id).where(Run.batch_id == run.batch_id, Run.state == "published")
 
 
 def of_batch(run: Run) -> ColumnElement[bool]:
@@ -12,4 +17,4 @@ def of_batch(run: Run) -> ColumnElement[bool]:
 
     A date that is run again must not forget what an endpoint rejected of the run before.
     """
-    return Outbox.run.in_(select(Run.id).where(Run.batch_id == run.batch_id, Run.state == "published"))
+    return Outbox.run.in_(published_runs(run))

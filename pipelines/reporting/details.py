@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.repair_rules import load_repair_rules
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Extract, Outbox, Run
@@ -22,7 +23,6 @@ from pipelines.reporting.batches import of_batch
 from pipelines.reporting.redaction import WITHHELD, redact
 from pipelines.reporting.run_files import RunFiles, run_files
 from pipelines.reporting.source_columns import all_source_columns
-from pipelines.reporting.words import REPAIRS
 from pipelines.settings import Settings
 
 SHOWN_DEADLINES = 10
@@ -102,7 +102,7 @@ def batch_details(
         deadlines = _deadlines(ledger_session, run)
         still_open = [line for line in deadlines if line.open]
         return Details(
-            repairs=_repairs(session, files, category) if files.is_kept else (),
+            repairs=_repairs(settings, session, files, category) if files.is_kept else (),
             rejections=_rejections(session, ledger_session, files, feed, category, run),
             deadlines=tuple(still_open[:SHOWN_DEADLINES]),
             more_deadlines=len(still_open[SHOWN_DEADLINES:]),
@@ -116,12 +116,14 @@ def batch_details(
         )
 
 
-def _repairs(session: Session, files: RunFiles, category: Category) -> tuple[RepairCount, ...]:
+def _repairs(settings: Settings, session: Session, files: RunFiles, category: Category) -> tuple[RepairCount, ...]:
+    names = load_repair_rules(settings.schemas)
     found = session.rows(f"SELECT rule, field, count(*) FROM {files.repairs} GROUP BY ALL ORDER BY rule, 3 DESC, field")
     repairs = []
     for rule, group in groupby(found, key=itemgetter(0)):
         fields = tuple((_field_name(category, code), int(cells)) for _, code, cells in group)
-        repairs.append(RepairCount(rule, REPAIRS.get(rule, rule), sum(cells for _, cells in fields), fields))
+        name = names[rule].name_zh if rule in names else rule
+        repairs.append(RepairCount(rule, name, sum(cells for _, cells in fields), fields))
     return tuple(sorted(repairs, key=lambda repair: (-repair.cells, repair.rule)))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.categories import Field
-from pipelines.normalize.repair_rules import load_repair_rules
+from pipelines.catalogue.repair_rules import load_repair_rules
 from pipelines.normalize.treatments import Treatment, treatment
 from tests.normalize.conftest import ROOT
 from tests.normalize.nasty import PIECES, nasty_values

@@ -20,6 +20,10 @@ CREATE OR REPLACE MACRO code_without_punctuation(value) AS regexp_replace(value,
 -- "410000.0", what a spreadsheet library makes of a number.
 CREATE OR REPLACE MACRO digits_without_decimal_tail(value) AS regexp_replace(value, '^([0-9]+)\.0+$', '\1');
 
+-- Upper case; a word for a masked value ("<masked>") is no code and stays. Names its argument more than once.
+CREATE OR REPLACE MACRO code_in_upper_case(value) AS
+    CASE WHEN contains(value, '<') THEN value ELSE ascii_upper(value) END;
+
 -- Hyphens inside a code of letters and digits. Names its argument more than once.
 CREATE OR REPLACE MACRO code_without_hyphens(value) AS
     CASE WHEN regexp_full_match(value, '[0-9A-Za-z‐‑‒–—−-]*[0-9A-Za-z][0-9A-Za-z‐‑‒–—−-]*')

@@ -80,6 +80,7 @@ def upgrade() -> None:
         sa.Column("figure", sa.String(length=40), nullable=False),
         sa.Column("numerator", sa.BigInteger(), nullable=False),
         sa.Column("denominator", sa.BigInteger(), nullable=True),
+        sa.Column("final", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_fact_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fact")),
         sa.UniqueConstraint(

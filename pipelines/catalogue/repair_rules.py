@@ -8,11 +8,16 @@ from pipelines.catalogue.yaml_source import Strict, parse, read
 
 
 class RepairRule(Strict):
-    """One kind of repair: a stable code and what a department reads about it."""
+    """One kind of repair: a stable code, what a department reads about it, and what it covers.
+
+    ``defects`` are numbers of the defect catalogue, ``conditions`` the conditional rules of the standard.
+    """
 
     rule: str
     name_zh: str
     name_en: str
+    defects: tuple[int, ...] = ()
+    conditions: tuple[str, ...] = ()
 
 
 class RepairRules(Strict):
