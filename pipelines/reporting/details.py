@@ -33,10 +33,11 @@ _TELLING_NOTHING = frozenset({"enum", "enum_multi", "date", "amount"})
 
 @dataclass(frozen=True)
 class RepairCount:
-    """Cells that one repair changed, in all and by Chinese field name, the most first."""
+    """Cells that one repair changed, in all and by Chinese field name, the most first; ``name`` in Chinese."""
 
     rule: str
     name: str
+    name_en: str
     cells: int
     fields: tuple[tuple[str, int], ...]
 
@@ -122,8 +123,9 @@ def _repairs(settings: Settings, session: Session, files: RunFiles, category: Ca
     repairs = []
     for rule, group in groupby(found, key=itemgetter(0)):
         fields = tuple((_field_name(category, code), int(cells)) for _, code, cells in group)
-        name = names[rule].name_zh if rule in names else rule
-        repairs.append(RepairCount(rule, name, sum(cells for _, cells in fields), fields))
+        known = names.get(rule)
+        name, name_en = (known.name_zh, known.name_en) if known is not None else (rule, rule)
+        repairs.append(RepairCount(rule, name, name_en, sum(cells for _, cells in fields), fields))
     return tuple(sorted(repairs, key=lambda repair: (-repair.cells, repair.rule)))
 
 

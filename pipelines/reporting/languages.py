@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.reporting.counts import Ratio
 from pipelines.reporting.site_files import TEMPLATES
-from pipelines.reporting.site_words import WORDS, word
+from pipelines.reporting.site_words import WORDS
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -92,7 +92,6 @@ def _environment(language: Language) -> Environment:
         "html_lang": HTML_LANGUAGE[language],
         "Ratio": Ratio,
         "words": WORDS,
-        "figure_name": lambda code: word(language, "figure", code),
     }
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["day"] = lambda day: long_date(language, day)

@@ -40,6 +40,7 @@ Progress = Callable[[int, int, str], None]
 """Steps done, steps in all, what comes next."""
 Withdrawals = Callable[[date], Sequence[Withdrawal]]
 """The proposals of all feeds as they stand on a business date."""
+OPEN_MONTHS = 3
 # Reasons are kept in the manifest a little longer than pages add them up.
 _REASONS_KEPT = timedelta(days=RECENT_DAYS + 15)
 
@@ -272,7 +273,8 @@ class _Build:
     ) -> list[tuple[str, Callable[[SiteData], None]]]:
         """What is written beside the pages of batches: (what it is, how to write it)."""
         days = self._changed_days(model, changed, before)
-        months = {f"{day:%Y-%m}" for day in days}
+        # Figures of the last months may still change without their batches: receipts come, deadlines pass.
+        months = {f"{day:%Y-%m}" for day in days} | set(sorted({f"{day:%Y-%m}" for day in model.nights})[-OPEN_MONTHS:])
         named: list[tuple[str, Callable[..., tuple[str, str]], tuple[object, ...]]] = [
             ("overview", site_pages.overview, ()),
             ("months", site_pages.months_page, ()),

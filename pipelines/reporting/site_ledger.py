@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, extract, func, select
+from sqlalchemy import ColumnElement, and_, case, extract, func, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.ledger.models import Batch, DeliveryFinding, Outbox, RuleCount, Run
@@ -97,6 +97,8 @@ class MonthFact(NamedTuple):
     figure: str
     numerator: int
     denominator: int | None
+    batches: int
+    open_batches: int
 
 
 def batch_lines(session: LedgerSession) -> list[BatchLine]:
@@ -255,23 +257,29 @@ def month_facts(session: LedgerSession, first: date) -> list[MonthFact]:
             Fact.figure,
             func.sum(Fact.numerator),
             func.sum(Fact.denominator),
+            func.count(),
+            func.sum(case((Fact.final, 0), else_=1)),
         )
         .where(Fact.business_date >= first)
         .group_by(Fact.department, Fact.feed, Fact.category, year, month, Fact.profile, Fact.figure)
     )
     return sorted(
         MonthFact(
-            department,
-            feed,
-            category,
-            f"{int(year):04d}-{int(month):02d}",
-            profile,
-            figure,
-            int(numerator),
-            None if denominator is None else int(denominator),
+            row[0],
+            row[1],
+            row[2],
+            f"{int(row[3]):04d}-{int(row[4]):02d}",
+            *row[5:7],
+            int(row[7]),
+            _sum(row[8]),
+            *row[9:],
         )
-        for department, feed, category, year, month, profile, figure, numerator, denominator in rows
+        for row in rows
     )
+
+
+def _sum(found: Any) -> int | None:
+    return None if found is None else int(found)
 
 
 def open_tasks(session: LedgerSession) -> list[Task]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 from typing import Any
 
+from pipelines.catalogue.figure_profiles import FigureDefinition, FigureProfile
 from pipelines.ledger.quality_models import Task
 from pipelines.reporting.calendars import Cell, Link, calendar, cell, month_row, strip
 from pipelines.reporting.charts import Trend, amount_trend, outcome_segments, share_trend, spark
 from pipelines.reporting.counts import Counts
+from pipelines.reporting.figures import Figure
 from pipelines.reporting.languages import Language, Place, render
 from pipelines.reporting.metrics import FeedFigures
 from pipelines.reporting.problems import ProblemText, problem_text
@@ -123,13 +125,13 @@ class Charts:
 
 @dataclass(frozen=True)
 class MonthLine:
-    """One month: batches that came, batches that did not, counts, facts by profile and figure."""
+    """One month: batches that came, batches that did not, counts, figures by profile."""
 
     month: str
     published: int
     others: int
     counts: Counts
-    facts: Mapping[str, Mapping[str, tuple[int, int | None]]]
+    facts: Sequence[tuple[FigureProfile, Sequence[Figure]]]
 
 
 def overview(data: SiteData, language: Language) -> tuple[str, str]:
@@ -391,14 +393,34 @@ def _charts(model: SiteModel, feeds: list[str]) -> Charts:
 
 def _month_line(data: SiteData, month: str, feeds: list[str], lines: Sequence[BatchLine] | None = None) -> MonthLine:
     chosen = data.model.by_month(feeds).get(month, []) if lines is None else lines
-    facts: dict[str, dict[str, tuple[int, int | None]]] = defaultdict(dict)
+    sums: dict[tuple[str, str], list[MonthFact]] = defaultdict(list)
     for feed in feeds:
         for fact in data.facts.get((month, feed), ()):
-            numerator, denominator = facts[fact.profile].get(fact.figure, (0, None))
-            total = None if fact.denominator is None else (denominator or 0) + fact.denominator
-            facts[fact.profile][fact.figure] = (numerator + fact.numerator, total)
+            sums[fact.profile, fact.figure].append(fact)
+    profiles = data.model.catalogue.profiles.values()
+    facts = {
+        profile.profile: {
+            definition.figure: _figure(definition, sums[profile.profile, definition.figure])
+            for definition in profile.figures
+            if (profile.profile, definition.figure) in sums
+        }
+        for profile in profiles
+    }
+    shown = [(profile, list(facts[profile.profile].values())) for profile in profiles if facts[profile.profile]]
     published = sum(line.is_published for line in chosen)
-    return MonthLine(month, published, len(chosen) - published, data.model.counts(chosen), facts)
+    return MonthLine(month, published, len(chosen) - published, data.model.counts(chosen), shown)
+
+
+def _figure(definition: FigureDefinition, facts: Sequence[MonthFact]) -> Figure:
+    """Facts of one figure added up: a sum of numerators over a sum of denominators."""
+    below = [fact.denominator for fact in facts if fact.denominator is not None]
+    return Figure(
+        definition,
+        sum(fact.numerator for fact in facts),
+        sum(below) if below else None,
+        sum(fact.batches for fact in facts),
+        sum(fact.open_batches for fact in facts),
+    )
 
 
 def _sums(days: Iterable[RuleDay]) -> dict[str, RuleDay]:
@@ -434,6 +456,3 @@ def _day_link(model: SiteModel) -> Link:
 
 def _nowhere(_day: date) -> None:
     return None
-
-
-PageMaker = Callable[[SiteData, str, Language], tuple[str, str]]

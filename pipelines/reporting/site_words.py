@@ -7,62 +7,24 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from pipelines.reporting.words import OUTCOMES, OWNERS, REPAIRS, SEVERITIES, RuleText
+from pipelines.catalogue.rule_words import DIMENSIONS, FAMILIES, OWNERS, SCOPES, SEVERITIES
+from pipelines.reporting.words import OUTCOMES, RuleText
 
 Pair = tuple[str, str]
-_ENGLISH_REPAIRS = {
-    "TXT-001": "words for an empty value removed",
-    "TXT-002": "full-width letters and digits made half-width",
-    "TXT-003": "invisible characters removed",
-    "TXT-004": "markup removed",
-    "TXT-005": "line breaks inside a cell joined",
-    "TXT-006": "spreadsheet text marks removed",
-    "TXT-007": "“.0” after a code removed",
-    "TXT-008": "blanks at both ends removed",
-    "TXT-009": "blanks inside numbers removed",
-    "NAME-001": "brackets in names made full-width",
-    "CODE-001": "codes made upper-case",
-    "CODE-002": "blanks and hyphens in codes removed",
-    "CODE-003": "label before a code removed",
-    "CODE-004": "copy number after a code removed",
-    "CODE-005": "15-digit resident id made 18 digits",
-    "CODE-006": "punctuation after a code removed",
-    "DATE-001": "date separators unified",
-    "DATE-002": "eight-digit dates converted",
-    "DATE-003": "dates with 年月日 converted",
-    "DATE-004": "time after a date removed",
-    "DATE-005": "spreadsheet serial dates converted",
-    "DATE-006": "dates with offset converted",
-    "DATE-007": "dates in Chinese numerals converted",
-    "DATE-008": "“long-term” made 2099/12/31",
-    "DATE-009": "placeholder dates removed",
-    "DATE-010": "valid from taken from the decision date (edition 2016)",
-    "AMT-001": "amounts made plain numbers in 万元",
-    "AMT-002": "amounts in capital numerals converted",
-    "AMT-003": "amounts in 元 converted to 万元",
-    "ENUM-001": "coded values spelled as the standard does",
-    "ENUM-002": "several coded values separated as the standard does",
-    "ENUM-003": "explanation of “other” spelled as the standard does",
-    "ENUM-004": "kind of subject taken from its code",
-    "ENUM-005": "kinds taken from the resident id (edition 2016)",
-    "MAP-001": "joined from several columns",
-    "MAP-002": "taken from a part of a cell",
+_ENGLISH_OUTCOMES = {
+    "accepted": "accepted",
+    "duplicate": "duplicate",
+    "quarantined": "quarantined",
+    "blocked": "blocked",
+    "excluded": "excluded",
 }
-_ENGLISH = {
-    "outcome": {
-        "accepted": "accepted",
-        "duplicate": "duplicate",
-        "quarantined": "quarantined",
-        "blocked": "blocked",
-        "excluded": "excluded",
-    },
-    "severity": {"block": "must fix", "warn": "please check", "info": "for information"},
-    "owner": {"department": "department", "us": "this platform", "upper": "upper platform"},
-    "repair": _ENGLISH_REPAIRS,
-}
-_CHINESE = {"outcome": OUTCOMES, "severity": SEVERITIES, "owner": OWNERS, "repair": REPAIRS}
 WORDS: Mapping[str, Mapping[str, Pair]] = {
-    **{kind: {code: (zh, _ENGLISH[kind].get(code, code)) for code, zh in _CHINESE[kind].items()} for kind in _CHINESE},
+    "severity": SEVERITIES,
+    "owner": OWNERS,
+    "dimension": DIMENSIONS,
+    "family": FAMILIES,
+    "scope": SCOPES,
+    "outcome": {code: (zh, _ENGLISH_OUTCOMES[code]) for code, zh in OUTCOMES.items()},
     "state": {
         "published": ("已归集", "published"),
         "running": ("正在归集", "still running"),
@@ -90,34 +52,6 @@ WORDS: Mapping[str, Mapping[str, Pair]] = {
         "verified": ("已验证", "verified"),
         "waived": ("已豁免", "waived"),
     },
-    "dimension": {
-        "completeness": ("完整性", "completeness"),
-        "validity": ("规范性", "validity"),
-        "consistency": ("一致性", "consistency"),
-        "uniqueness": ("唯一性", "uniqueness"),
-        "accuracy": ("准确性", "accuracy"),
-        "timeliness": ("及时性", "timeliness"),
-        "privacy": ("个人信息保护", "privacy"),
-        "integrity": ("完好性", "integrity"),
-    },
-    "scope": {"row": ("逐行", "each row"), "set": ("多行之间", "rows together"), "batch": ("整批", "whole batch")},
-    "family": {
-        "required": ("必填", "required fields"),
-        "format": ("格式", "formats"),
-        "code_list": ("代码项", "code lists"),
-        "organisation_code": ("机构代码", "organisation codes"),
-        "person": ("自然人", "natural persons"),
-        "name": ("名称", "names"),
-        "document": ("文书", "documents"),
-        "date": ("日期", "dates"),
-        "amount": ("金额", "amounts"),
-        "class": ("类别", "classes"),
-        "status": ("状态", "status"),
-        "duplicate": ("重复", "duplicates"),
-        "file": ("文件", "files"),
-        "source": ("数据来源", "sources"),
-        "gate": ("批次闸门", "batch gates"),
-    },
     "gate": {
         "pass": ("通过", "passed"),
         "fail": ("未通过", "failed"),
@@ -127,7 +61,6 @@ WORDS: Mapping[str, Mapping[str, Pair]] = {
         "release": ("放行", "released"),
         "refuse": ("退回", "refused"),
     },
-    "figure": {},
     "withdrawal": {
         "absent": ("全量数据中已不见", "absent from full dumps"),
         "revoked": ("报送部门已标记撤销", "marked as revoked"),
