@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from pipelines.catalogue.catalogue import Catalogue
+from pipelines.catalogue.repair_rules import load_repair_rules
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Run
@@ -96,6 +97,7 @@ class _Build:
         self.withdrawals = withdrawals
         self.proposals: dict[date, Sequence[Withdrawal]] = {}
         self.endpoint_names = {endpoint.endpoint: endpoint.name_zh for endpoint in catalogue.endpoints.values()}
+        self.repair_rules = load_repair_rules(settings.schemas)
         self.files = SiteFiles(settings.reports)
         self.manifest = Manifest.read(settings.reports)
         self.texts: dict[str, str] = {}
@@ -208,7 +210,9 @@ class _Build:
         if line.is_published:
             reasons = reason_counts(self.session, files) if files.is_kept else None
             figures = replace(figures, reasons=reasons)
-            details = batch_details(self.session, self.settings, self.ledger, feed, category, line.run)
+            details = batch_details(
+                self.session, self.settings, self.ledger, feed, category, line.run, self.repair_rules
+            )
             if reasons is not None:
                 lines = write_workbook(
                     self.session,
@@ -332,7 +336,7 @@ class _Build:
             if entry is not None and entry.reasons:
                 reasons[line.batch] = [ReasonCount(*reason) for reason in entry.reasons]
         workbooks = frozenset(key for key, entry in self.manifest.batches.items() if entry.lines)
-        return SiteData(model, self.rules, tasks, grouped, by_feed, by_day, reasons, workbooks)
+        return SiteData(model, self.rules, tasks, grouped, _by_rule(by_feed), _by_rule(by_day), reasons, workbooks)
 
     def _write_manifest(self, model: SiteModel, settled_until: datetime | None) -> None:
         known = {_key(line) for line in self._reported(model)}
@@ -360,6 +364,13 @@ class _Build:
             workbooks,
             tuple(model.figures(feed, self.business_date) for feed in model.feeds),
         )
+
+
+def _by_rule(days: Sequence[site_ledger.RuleDay]) -> dict[str, list[site_ledger.RuleDay]]:
+    found: dict[str, list[site_ledger.RuleDay]] = defaultdict(list)
+    for one in days:
+        found[one.rule].append(one)
+    return found
 
 
 def _key(line: BatchLine) -> str:

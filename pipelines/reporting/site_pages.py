@@ -41,8 +41,8 @@ class SiteData:
     rules: PageRules
     tasks: Sequence[Task]
     facts: Mapping[tuple[str, str], Sequence[MonthFact]]
-    rules_by_feed: Sequence[RuleDay]
-    rules_by_day: Sequence[RuleDay]
+    rules_by_feed: Mapping[str, Sequence[RuleDay]]
+    rules_by_day: Mapping[str, Sequence[RuleDay]]
     reasons: Mapping[int, Sequence[ReasonCount]]
     workbooks: frozenset[str]
 
@@ -193,6 +193,7 @@ def feed_page(data: SiteData, feed: str, language: Language) -> tuple[str, str]:
         alarms=_alarms(model, [line]),
         calendar=calendar(model, [feed], _batch_link(model, feed)),
         batches=batches[:LISTED_BATCHES],
+        link=_batch_link(model, feed),
         more_batches=len(batches[LISTED_BATCHES:]),
         open_deadline=line.figures.earliest_open_deadline,
         **_about(data, [feed]),
@@ -211,7 +212,7 @@ def night_page(data: SiteData, day: date, language: Language) -> tuple[str, str]
             (),
             one.counts,
             "",
-            model.line(one.feed, day) is not None,
+            _batch_link(model, one.feed)(day) is not None,
             f"{day.isoformat()}/{one.feed}" in data.workbooks,
         )
         for one in figures
@@ -261,10 +262,9 @@ def months_page(data: SiteData, language: Language) -> tuple[str, str]:
 
 def rules_page(data: SiteData, language: Language) -> tuple[str, str]:
     """All rules of the book by family, with how often they were broken lately."""
-    sums = _sums(data.rules_by_feed)
     families: dict[str, list[tuple[PageRule, RuleDay | None]]] = defaultdict(list)
     for code in sorted(data.rules):
-        families[data.rules[code].family].append((data.rules[code], sums.get(code)))
+        families[data.rules[code].family].append((data.rules[code], _sum(code, data.rules_by_feed.get(code, ()))))
     return _page(
         "rules.html.j2",
         "rules/index.html",
@@ -277,19 +277,19 @@ def rules_page(data: SiteData, language: Language) -> tuple[str, str]:
 
 def rule_page(data: SiteData, code: str, language: Language) -> tuple[str, str]:
     """One rule: texts, source, and how often it was asked, by feed and by day."""
-    by_feed = [one for one in data.rules_by_feed if one.rule == code and one.feed in data.model.feeds]
-    by_day = [one for one in data.rules_by_day if one.rule == code]
+    by_feed = [one for one in data.rules_by_feed.get(code, ()) if one.feed in data.model.feeds]
+    failing = sorted((one for one in by_feed if one.failed), key=lambda one: (-one.failed, str(one.feed)))
+    passing = [one for one in by_feed if not one.failed]
     return _page(
         "rule.html.j2",
         f"rules/{code}.html",
         language,
         rule=page_rule(data.rules, code),
-        total=_sums(by_feed).get(code),
-        feeds=sorted(
-            ((data.model.feeds[str(one.feed)], one) for one in by_feed),
-            key=lambda pair: (-pair[1].failed, pair[0].feed),
-        ),
-        by_day=list(reversed(by_day)),
+        total=_sum(code, by_feed),
+        feeds=[(data.model.feeds[str(one.feed)], one) for one in failing],
+        passing=passing,
+        rest=_sum(code, passing),
+        by_day=list(reversed(data.rules_by_day.get(code, ()))),
         tasks=[task for task in data.tasks if task.rule == code and task.feed in data.model.feeds][:LISTED_TASKS],
         feed_names=data.model.feeds,
         days=RECENT_DAYS,
@@ -368,7 +368,7 @@ def _feed_line(data: SiteData, feed: str) -> FeedLine:
         cells=strip(model, feed, _batch_link(model, feed)),
         recent=model.counts(model.window([feed], RECENT_DAYS)),
         spark=spark({day: one.compliance for day, one in by_day.items()}, model.as_of, TREND_DAYS),
-        has_batch=model.line(feed, model.as_of) is not None,
+        has_batch=_batch_link(model, feed)(model.as_of) is not None,
         has_workbook=f"{model.as_of.isoformat()}/{feed}" in data.workbooks,
     )
 
@@ -423,13 +423,12 @@ def _figure(definition: FigureDefinition, facts: Sequence[MonthFact]) -> Figure:
     )
 
 
-def _sums(days: Iterable[RuleDay]) -> dict[str, RuleDay]:
-    found: dict[str, RuleDay] = {}
-    for one in days:
-        known = found.get(one.rule, RuleDay(one.rule, None, None, 0, 0, 0, 0))
-        sums = (a + b for a, b in zip(known[3:], one[3:], strict=True))
-        found[one.rule] = RuleDay(one.rule, None, None, *sums)
-    return found
+def _sum(code: str, several: Sequence[RuleDay]) -> RuleDay | None:
+    """Counts of one rule added up; None when it was never asked."""
+    if not several:
+        return None
+    judged, applied, failed, waived = (sum(column) for column in list(zip(*several, strict=True))[3:])
+    return RuleDay(code, None, None, judged, applied, failed, waived)
 
 
 def _earliest(lines: Iterable[FeedLine]) -> date | None:
