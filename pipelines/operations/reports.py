@@ -32,11 +32,10 @@ def figures_of(context: Context, business_date: date) -> list[FeedFigures]:
 def build_site(
     context: Context, business_date: date, progress: Callable[[int, int, str], None] | None = None
 ) -> ReportPaths:
-    """Write the report of a business date; says where its pages and workbooks are.
+    """Bring the report site up to date after the night of a business date; says where its pages and workbooks are.
 
     ``progress`` hears how many steps are done, how many there are, and what comes next.
     """
-    withdrawals = withdrawals_of(context, business_date)
     with context.session() as session:
         return build(
             session,
@@ -46,7 +45,7 @@ def build_site(
             rule_texts(context),
             business_date,
             progress,
-            withdrawals,
+            lambda day: withdrawals_of(context, day),
         )
 
 

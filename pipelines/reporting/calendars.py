@@ -60,12 +60,17 @@ def calendar(model: SiteModel, feeds: Sequence[str], link: Link) -> list[Calenda
     for _ in range(MONTHS_SHOWN):
         if (year, month) < (first.year, first.month):
             break
-        length = monthrange(year, month)[1]
-        days = (date(year, month, number) for number in range(1, length + 1))
-        cells = [cell(model, feeds, day, link) if day <= model.as_of else None for day in days]
-        rows.append(CalendarRow(f"{year:04d}-{month:02d}", (*cells, *[None] * (DAYS_IN_ROW - length))))
+        rows.append(month_row(model, feeds, year, month, link))
         year, month = (year, month - 1) if month > 1 else (year - 1, 12)
     return rows
+
+
+def month_row(model: SiteModel, feeds: Sequence[str], year: int, month: int, link: Link) -> CalendarRow:
+    """The days of one month."""
+    length = monthrange(year, month)[1]
+    days = (date(year, month, number) for number in range(1, length + 1))
+    cells = [cell(model, feeds, day, link) if day <= model.as_of else None for day in days]
+    return CalendarRow(f"{year:04d}-{month:02d}", (*cells, *[None] * (DAYS_IN_ROW - length)))
 
 
 def strip(model: SiteModel, feed: str, link: Link) -> list[Cell]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.reporting.counts import Ratio
 from pipelines.reporting.site_files import TEMPLATES
+from pipelines.reporting.site_words import WORDS
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -84,8 +85,15 @@ def _environment(language: Language) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
-    environment.globals |= {"t": say(language), "lang": language, "html_lang": HTML_LANGUAGE[language], "Ratio": Ratio}
+    environment.globals |= {
+        "t": say(language),
+        "lang": language,
+        "html_lang": HTML_LANGUAGE[language],
+        "Ratio": Ratio,
+        "words": WORDS,
+    }
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["day"] = lambda day: long_date(language, day)
     environment.filters["month"] = lambda month: long_month(language, month)

@@ -35,11 +35,11 @@ class FeedFigures:
     """One batch in figures.
 
     ``state`` is ``published`` when the batch has a run that counts; otherwise all counts are 0 and ``problem`` says
-    why, if anything says so; ``failure`` names the kind of error. A batch that is ``held`` waits for somebody: its files are not what the feed describes.
-    ``file_findings`` say what was noticed about the files, also of a batch that is held. ``last_published`` is the
-    newest business date, up to this one, with a published run. ``earliest_deadline`` is the first one that was not over
-    on the business date, ``earliest_open_deadline`` the first of a delivery that no receiver has confirmed. ``reasons``
-    is None when the run's folder was cleared.
+    why, if anything says so; ``failure`` names the kind of error. A batch that is ``held`` waits for somebody: its
+    files are not what the feed describes. ``file_findings`` say what was noticed about the files, also of a batch
+    that is held. ``last_published`` is the newest business date, up to this one, with a published run.
+    ``earliest_deadline`` is the first one that was not over on the business date, ``earliest_open_deadline`` the
+    first of a delivery that no receiver has confirmed. ``reasons`` is None when the run's folder was cleared.
     """
 
     feed: str

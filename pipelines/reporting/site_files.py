@@ -68,11 +68,13 @@ def fingerprint(*parts: object) -> str:
 class BatchEntry:
     """What the page of a batch was made from, and what other pages need of it.
 
-    ``inputs`` hashes the run and the deliveries, ``texts`` the texts of the ``rules`` that the page names, ``proposals``
-    the withdrawals on it. ``reasons`` are (code, severity, rows, sole); None when the run's rows had been cleared.
-    ``lines`` is what the workbook holds, 0 when there is none. ``delivery`` are the counts as they stood.
+    ``run`` is the run that the page shows. ``inputs`` hashes the run and its deliveries, ``texts`` the texts of the
+    ``rules`` that the page names, ``proposals`` the withdrawals on it. ``reasons`` are (code, severity, rows, sole);
+    None when the run's rows had been cleared. ``lines`` is what the workbook holds, 0 when there is none. ``delivery``
+    is how the deliveries stood.
     """
 
+    run: str
     inputs: str
     texts: str
     templates: str

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, extract, func, select
+from sqlalchemy import ColumnElement, and_, case, extract, func, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.ledger.models import Batch, DeliveryFinding, Outbox, RuleCount, Run
@@ -55,12 +55,19 @@ class Delivery(NamedTuple):
     earliest_open: date | None
     stamp: str
 
+    @property
+    def has_rejections(self) -> bool:
+        return self.counts[DELIVERY_COUNTS.index("rejected")] > 0
+
 
 NOTHING_OWED = Delivery((0,) * len(DELIVERY_COUNTS), None, "")
 
 
 class RuleDay(NamedTuple):
-    """How often a rule was asked over several batches of one feed, or on one day. ``judged``: rows it could apply to."""
+    """How often a rule was asked, over the batches of one feed or of one day.
+
+    ``judged`` are the rows it could apply to.
+    """
 
     rule: str
     feed: str | None
@@ -90,6 +97,8 @@ class MonthFact(NamedTuple):
     figure: str
     numerator: int
     denominator: int | None
+    batches: int
+    open_batches: int
 
 
 def batch_lines(session: LedgerSession) -> list[BatchLine]:
@@ -139,7 +148,7 @@ def _deliveries(session: LedgerSession, wanted: ColumnElement[bool] | None) -> I
         "waiting": func.count().filter(and_(Outbox.rejected_at.is_(None), is_open)),
         "overdue": func.count().filter(and_(Outbox.deadline < Run.business_date, is_open)),
     }
-    query: Select[Any] = (
+    query = (
         select(
             Run.batch_id,
             func.min(Outbox.deadline).filter(is_open),
@@ -152,9 +161,8 @@ def _deliveries(session: LedgerSession, wanted: ColumnElement[bool] | None) -> I
         .where(Run.state == "published")
         .group_by(Run.batch_id)
     )
-    for batch, earliest, latest, provisional, rejected, *counts in session.execute(
-        query if wanted is None else query.where(wanted)
-    ):
+    rows: Any = session.execute(query if wanted is None else query.where(wanted))
+    for batch, earliest, latest, provisional, rejected, *counts in rows:
         yield batch, Delivery(tuple(counts), earliest, f"{latest} {provisional} {rejected}")
 
 
@@ -249,23 +257,29 @@ def month_facts(session: LedgerSession, first: date) -> list[MonthFact]:
             Fact.figure,
             func.sum(Fact.numerator),
             func.sum(Fact.denominator),
+            func.count(),
+            func.sum(case((Fact.final, 0), else_=1)),
         )
         .where(Fact.business_date >= first)
         .group_by(Fact.department, Fact.feed, Fact.category, year, month, Fact.profile, Fact.figure)
     )
     return sorted(
         MonthFact(
-            department,
-            feed,
-            category,
-            f"{int(year):04d}-{int(month):02d}",
-            profile,
-            figure,
-            int(numerator),
-            None if denominator is None else int(denominator),
+            row[0],
+            row[1],
+            row[2],
+            f"{int(row[3]):04d}-{int(row[4]):02d}",
+            *row[5:7],
+            int(row[7]),
+            _sum(row[8]),
+            *row[9:],
         )
-        for department, feed, category, year, month, profile, figure, numerator, denominator in rows
+        for row in rows
     )
+
+
+def _sum(found: Any) -> int | None:
+    return None if found is None else int(found)
 
 
 def open_tasks(session: LedgerSession) -> list[Task]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,11 @@ class SiteModel:
         return dict(sorted(found.items()))
 
     @cached_property
+    def nights(self) -> frozenset[date]:
+        """Business dates that have a page: those with a batch, and the newest."""
+        return frozenset({day for _, day in self._on} | {self.as_of})
+
+    @cached_property
     def _published(self) -> dict[str, list[date]]:
         return {code: [line.day for line in lines if line.is_published] for code, lines in self.lines.items()}
 
@@ -90,7 +95,8 @@ class SiteModel:
     def figures(self, feed: str, day: date) -> FeedFigures:
         """One batch in figures, without the reasons, which lie in its run's folder."""
         if feed in self.catalogue.broken_feeds and day == self.as_of:
-            return broken_figures(self.catalogue, feed, day)
+            broken = broken_figures(self.catalogue, feed, day)
+            return replace(broken, last_published=self.last_published(feed, day))
         name, line = self.feeds[feed], self.line(feed, day)
         is_published = line is not None and line.is_published
         return FeedFigures(
