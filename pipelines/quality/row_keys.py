@@ -14,8 +14,8 @@ def create_row_keys(session: Session, category: Category) -> None:
 
     Columns: row_no; row_key (SHA-256, that of the first batch that had a problem with the row); match_key (what the row
     is recognised by next time: canonical document number and name, or the whole content where there is no number);
-    document_key, content_hash, code_hash, rest_hash (content without document numbers), decision_date; is_excluded;
-    is_alias.
+    document_key, content_hash, code_hash, decision_date; rest_hash (content without document numbers, where a number is
+    wrong); is_excluded; is_alias.
 
     A row is recognised, the surest sign first: by its place when the extract is the same; by its match key, as it was
     last or first; by its document number, when the name was or is the problem or the code is the same; by all it says
@@ -66,12 +66,12 @@ def _create_base_rows(session: Session) -> None:
     session.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE base_rows AS
-        SELECT row_key, max_by(match_key, seen) AS match_key, max_by(document_key, seen) AS document_key,
-               max_by(content_hash, seen) AS content_hash, max_by(code_hash, seen) AS code_hash,
-               max_by(rest_hash, seen) AS rest_hash, max_by(decision_date, seen) AS decision_date,
-               max_by(extract, seen) AS extract, max_by(sheet, seen) AS sheet, max_by(line, seen) AS line,
-               coalesce(list(DISTINCT field) FILTER (state <> 'verified'), []) AS fields
-        FROM (SELECT *, (judged_on, run, case_key) AS seen FROM {CASES_BEFORE} WHERE kind = 'row')
+        SELECT row_key, unnest(max_by(
+                   {{match_key: match_key, document_key: document_key, content_hash: content_hash, code_hash: code_hash,
+                     rest_hash: rest_hash, decision_date: decision_date, extract: extract, sheet: sheet, line: line}},
+                   judged_on
+               )), coalesce(list(DISTINCT field) FILTER (state <> 'verified'), []) AS fields
+        FROM {CASES_BEFORE} WHERE kind = 'row'
         GROUP BY row_key
         """
     )
@@ -83,6 +83,7 @@ def _create_candidates(session: Session, category: Category) -> None:
     date, code = identifier(roles.decision_date), identifier(roles.subject_code)
     documents = _document_fields(category)
     rest = ", ".join(f"coalesce(s.{identifier(field)}, '')" for field in category.field_codes if field not in documents)
+    listed = ", ".join(f"'{field}'" for field in documents)
     mended = " OR ".join(f"list_contains(fields, '{field}')" for field in documents)
     session.execute(
         f"""
@@ -113,7 +114,10 @@ def _create_candidates(session: Session, category: Category) -> None:
                     ))
                END AS match_key,
                sha256(s.{code}) AS code_hash,
-               sha256(concat_ws(chr(31), {rest})) AS rest_hash,
+               CASE WHEN row_no IN (SELECT row_no FROM findings WHERE field IN ({listed}))
+                         OR s.{date} IN (SELECT decision_date FROM base_rows WHERE {mended})
+                    THEN sha256(concat_ws(chr(31), {rest}))
+               END AS rest_hash,
                s.{date} AS decision_date,
                s.{identifier(roles.subject_name)} IS NULL AS is_nameless,
                s.excluded_reason IS NOT NULL AS is_excluded

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from pipelines.ledger.models import Outbox, Run
+from pipelines.ledger.quality_models import Task, TaskEvent
 from pipelines.operations.context import Context
 from pipelines.records.reading import hidden_runs
 
@@ -44,6 +45,23 @@ def outbox(context: Context) -> list[tuple[Any, ...]]:
         )
         for row in rows
     )
+
+
+def tasks(context: Context) -> list[tuple[Any, ...]]:
+    """Every task with its steps, without the attempts that took them."""
+    query = select(Task, TaskEvent).join(TaskEvent, TaskEvent.task == Task.id)
+    with context.ledger.read() as session:
+        return sorted(
+            (task.reference, task.state, task.rows, task.rows_ever, str(task.first_seen), event.event, event.rows)
+            for task, event in session.execute(query)
+        )
+
+
+def findings(context: Context) -> list[tuple[Any, ...]]:
+    """All visible findings, without the attempt that wrote them."""
+    with context.session() as session:
+        context.findings.create_view(session, context.ledger, "all_findings")
+        return session.rows(f"SELECT * EXCLUDE ({', '.join(ATTEMPT)}) FROM all_findings ORDER BY ALL")
 
 
 def counts(context: Context) -> list[tuple[Any, ...]]:

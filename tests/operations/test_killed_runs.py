@@ -25,7 +25,9 @@ COMMITS = (
     "pipelines.records.store:RecordStore.write",
     "pipelines.operations.judging:judge_batch",
     "pipelines.records.store:RecordStore.commit",
+    "pipelines.records.findings:FindingsTable.commit",
     "pipelines.operations.publishing:fill_outbox",
+    "pipelines.operations.publishing:store_tasks",
     "pipelines.operations.publishing:publish_batch",
     "pipelines.operations.deliveries:consolidate_stores",
 )
@@ -47,13 +49,17 @@ def run_to_the_end() -> float:
 def assert_same(killed: Context, undisturbed: Context) -> None:
     assert state.records(killed) == state.records(undisturbed)
     assert state.outbox(killed) == state.outbox(undisturbed)
+    assert state.tasks(killed) == state.tasks(undisturbed)
+    assert state.tasks(killed)
+    assert state.findings(killed) == state.findings(undisturbed)
     assert state.counts(killed) == state.counts(undisturbed)
-    assert state.report(killed, FRIDAY) == state.report(undisturbed, FRIDAY)
-    assert state.report(killed, FRIDAY)
     with killed.ledger.read() as session:
         published = set(session.scalars(select(Run.id).where(Run.state == "published")))
-    left = {path.stem for path in killed.settings.records.rglob("*.parquet")}
-    assert left == published, "a crashed run left versions behind"
+    for folder in (killed.settings.records, killed.settings.findings):
+        left = {path.stem for path in folder.rglob("*.parquet") if "_delta_log" not in path.parts}
+        assert left == published, f"a crashed run left something in {folder.name}"
+    assert state.report(killed, FRIDAY) == state.report(undisturbed, FRIDAY)
+    assert state.report(killed, FRIDAY)
 
 
 @pytest.fixture(scope="module")
