@@ -151,10 +151,10 @@ def judge_batch(context: Context, run_id: str) -> str:
                 _judge(context, session, run)
                 check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
         except BatchHeldError as error:
-            mark_held(context, run_id, str(error))
+            mark_held(context, run_id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run_id, str(error))
+            mark_failed(context, run_id, error)
             raise
     return run_id
 
@@ -249,9 +249,13 @@ def _judge(context: Context, session: Session, run: Run) -> None:
 
 
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
-    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show."""
+    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show.
+
+    A run that is judged again is not judged until that has ended.
+    """
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
+        found.stage = "pulled"
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 
@@ -304,8 +308,8 @@ def _measure(session: Session, run: Run, standard: StandardResult) -> Judged:
 def _write_files(session: Session, folder: Path) -> None:
     session.write_parquet(
         """
-        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.record_key, s.content_hash, s.survivor,
-               s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
+        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.waived, s.record_key, s.content_hash,
+               s.survivor, s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
                st.excluded_reason
         FROM settled s JOIN standard st USING (row_no)
         LEFT JOIN changes c USING (row_no) LEFT JOIN clocked k USING (row_no)
@@ -327,7 +331,8 @@ def _create_versions(session: Session, category: Category, run: Run) -> None:
         SELECT s.record_key, c.version::INTEGER AS version, s.content_hash, c.change,
                DATE '{run.business_date.isoformat()}' AS business_date, {literal(run.id)} AS run,
                st.extract, st.sheet, st.line, s.document_key, s.subject_key,
-               k.decision_date, k.deadline, k.deadline_provisional, s.reasons AS flags, {fields}
+               k.decision_date, k.deadline, k.deadline_provisional,
+               s.reasons || list_transform(s.waived, lambda code: 'waived:' || code) AS flags, {fields}
         FROM standard st JOIN changes c USING (row_no) JOIN settled s USING (row_no) JOIN clocked k USING (row_no)
         WHERE c.change <> 'unchanged'
         """
