@@ -66,7 +66,9 @@ def test_every_row_rule_is_broken_by_a_file() -> None:
     by_test_alone = [
         rule.code
         for rule in rule_book(Settings())
-        if rule.holds and rule.scope == "row" and not any("/golden_" in case and "::" not in case for case in rule.golden_cases)
+        if rule.holds
+        and rule.scope == "row"
+        and not any("/golden_" in case and "::" not in case for case in rule.golden_cases)
     ]
     assert by_test_alone == []
 
