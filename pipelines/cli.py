@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines import cli_feeds, cli_figures, cli_gates, cli_rehearsal, cli_rules, cli_tasks, cli_waivers
+from pipelines import (
+    cli_corrections,
+    cli_feeds,
+    cli_figures,
+    cli_gates,
+    cli_rehearsal,
+    cli_rules,
+    cli_tasks,
+    cli_waivers,
+)
 from pipelines.cli_console import err, out
 from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
 
@@ -43,6 +52,7 @@ app.add_typer(cli_gates.app, name="gates")
 app.add_typer(cli_tasks.app, name="tasks")
 app.add_typer(cli_waivers.app, name="waivers")
 app.add_typer(cli_figures.app, name="figures")
+app.command()(cli_corrections.resubmit)
 
 Day = Annotated[
     datetime | None,
@@ -213,11 +223,11 @@ def clock(
 
     lines = read_clock(open_context(), today.date() if today else None)
     table = Table(title="Records owed and not accepted yet, by deadline (时限)")
-    for name in ("endpoint", "feed", *BUCKETS, "rejected", "provisional"):
+    for name in ("endpoint", "feed", *BUCKETS, "rejected", "withheld", "provisional"):
         table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right", overflow="fold")
     for line in lines:
         counts = [str(line.counts[name]) for name in BUCKETS]
-        table.add_row(line.endpoint, line.feed, *counts, str(line.rejected), str(line.provisional))
+        table.add_row(line.endpoint, line.feed, *counts, *map(str, (line.rejected, line.withheld, line.provisional)))
     out.print(table if lines else "Nothing is owed.")
 
 

@@ -16,7 +16,8 @@ class Settings(BaseSettings):
 
     ``root`` holds what is configured (``schemas/``, ``expectations/``), ``home`` what is produced (landing,
     runs, records, ledger, reports), ``inbox`` what departments drop, ``subject_registry`` (optional) a CSV or Parquet
-    file with the columns ``code`` and ``name`` of organisations. Nothing else is read or written.
+    file with the columns ``code`` and ``name`` of organisations. Nothing else is read or written. ``waiver_days`` is
+    how many days a waiver may hold at most.
     """
 
     model_config = SettingsConfigDict(env_prefix="GUIJI_", extra="ignore")
@@ -26,6 +27,7 @@ class Settings(BaseSettings):
     inbox: Path = PROJECT_ROOT / "data_samples"
     ledger_url: str | None = None
     subject_registry: Path | None = None
+    waiver_days: int = Field(default=365, ge=1)
     threads: int = Field(default=2, ge=1)
     memory_limit: str = "2GB"
 
@@ -64,6 +66,11 @@ class Settings(BaseSettings):
     @property
     def reports(self) -> Path:
         return self.home_path / "reports"
+
+    @property
+    def answers(self) -> Path:
+        """What departments are told about the corrected workbooks they sent back."""
+        return self.home_path / "answers"
 
     @property
     def data_docs(self) -> Path:

@@ -168,7 +168,11 @@ class Closing(Base):
 
 
 class Waiver(Base):
-    """One record is excused from one rule until a day: the same content, the same version of the rule, nothing else."""
+    """One record is excused from one rule until a day: the same content, the same version of the rule, nothing else.
+
+    It counts for batches of the business dates ``since`` to ``until``, both included, unless it was revoked.
+    ``granted_for`` is the row or task that it was granted for.
+    """
 
     __tablename__ = "waiver"
     __table_args__ = (Index("ix_waiver_feed_until", "feed", "until"),)
@@ -178,6 +182,7 @@ class Waiver(Base):
     content_hash: Mapped[str] = mapped_column(Hash)
     rule: Mapped[str] = mapped_column(String(60))
     rule_version: Mapped[int]
+    granted_for: Mapped[str] = mapped_column(String(400))
     approver: Mapped[str] = mapped_column(String(100))
     why: Mapped[str] = mapped_column(Text)
     since: Mapped[date] = mapped_column(Date)
@@ -185,6 +190,7 @@ class Waiver(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime)
     revoked_by: Mapped[str | None] = mapped_column(String(100))
+    revoked_why: Mapped[str | None] = mapped_column(Text)
 
 
 class Resubmission(Base):

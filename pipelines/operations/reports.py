@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.operations.attempts import published_run, run_folder
 from pipelines.operations.context import Context, open_context
+from pipelines.operations.figures import recompute_open
 from pipelines.operations.judging import VALIDATION_FILE, suite_of
 from pipelines.operations.withdrawals import withdrawals_of
 from pipelines.quality.data_docs import build_data_docs
@@ -68,7 +69,11 @@ def build_docs(context: Context, business_date: date) -> Path:
 
 
 def build_reports(business_date: date) -> str:
-    """For the DAG: build report and Data Docs of a date; returns the path of the report's first page."""
+    """For the DAG: build report and Data Docs of a date; returns the path of the report's first page.
+
+    Facts that hang on what receivers have yet to say are computed again before.
+    """
     context = open_context()
+    recompute_open(context)
     build_docs(context, business_date)
     return str(build_site(context, business_date).index)

@@ -8,11 +8,15 @@ from datetime import date
 from sqlalchemy import select
 
 from pipelines.ledger.models import Run
+from pipelines.operations.acceptance import withheld_by_profile
 from pipelines.operations.attempts import published_run
 from pipelines.operations.context import Context
 from pipelines.operations.settling import settle_notices
+from pipelines.operations.waiving import expiring_waivers
 from pipelines.operations.withdrawals import withdrawals_of
 from pipelines.quality.suite import load_batch_rules
+
+ENDING_DAYS = 14
 
 
 def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
@@ -44,7 +48,8 @@ def problems_of(context: Context, business_date: date) -> list[tuple[str, str]]:
 def notices_of(context: Context, business_date: date) -> list[tuple[str, str]]:
     """(feed, notice) of what is no failure and should be known all the same.
 
-    What has changed in the files or was left unread, what a source was not told yet, withdrawals to be confirmed.
+    What has changed in the files or was left unread, what a source was not told yet, withdrawals to be confirmed, what
+    receivers cannot take, waivers that end soon.
     """
     notices: list[tuple[str, str]] = []
     withdrawals = withdrawals_of(context, business_date)
@@ -59,6 +64,13 @@ def notices_of(context: Context, business_date: date) -> list[tuple[str, str]]:
                 found.append(
                     f"{len(proposed)} withdrawals proposed, {believed} of them believed; see 'guiji withdrawals'"
                 )
+            found += [
+                f"{count} records are withheld at {endpoint} by its acceptance profile ({rule})"
+                for endpoint, rule, count in withheld_by_profile(context, feed)
+            ]
+            ending = [one for one in expiring_waivers(context, business_date, ENDING_DAYS) if one.waiver.feed == feed]
+            if ending:
+                found.append(f"{len(ending)} waivers end within {ENDING_DAYS} days; see 'guiji waivers expiring'")
             notices += [(feed, notice) for notice in found]
     return notices
 

@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("rule", sa.String(length=60), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("granted_for", sa.String(length=400), nullable=False),
         sa.Column("approver", sa.String(length=100), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("since", sa.Date(), nullable=False),
@@ -63,6 +64,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("revoked_at", sa.DateTime(), nullable=True),
         sa.Column("revoked_by", sa.String(length=100), nullable=True),
+        sa.Column("revoked_why", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waiver")),
     )
     with op.batch_alter_table("waiver") as changed:
