@@ -103,9 +103,10 @@ def run(
     A feed that fails stops itself only. Running the same date again is safe: the same bytes are a no-op.
     """
     from pipelines.operations.context import open_context
+    from pipelines.operations.data_docs import build_docs
     from pipelines.operations.deliveries import consolidate_stores
     from pipelines.operations.night import run_night
-    from pipelines.operations.reports import build_docs, build_site
+    from pipelines.operations.reports import build_site
 
     context = open_context()
     chosen = business_date(day)
@@ -235,7 +236,8 @@ def clock(
 def report(day: Day = None) -> None:
     """Build the scorecards and department workbooks of a business date and say where they are."""
     from pipelines.operations.context import open_context
-    from pipelines.operations.reports import build_docs, build_site
+    from pipelines.operations.data_docs import build_docs
+    from pipelines.operations.reports import build_site
 
     context = open_context()
     with progress_bar() as bar:

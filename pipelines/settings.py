@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     waiver_days: int = Field(default=365, ge=1)
     threads: int = Field(default=2, ge=1)
     memory_limit: str = "2GB"
+    data_docs_nights: int = Field(default=30, ge=1)
 
     @cached_property
     def home_path(self) -> Path:
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
 
     @property
     def data_docs(self) -> Path:
-        """What Great Expectations has to say, one folder per business date."""
+        """What Great Expectations has to say, one folder per business date; the last ``data_docs_nights`` are kept."""
         return self.home_path / "data_docs"
 
     @property

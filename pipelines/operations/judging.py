@@ -151,10 +151,10 @@ def judge_batch(context: Context, run_id: str) -> str:
                 _judge(context, session, run)
                 check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
         except BatchHeldError as error:
-            mark_held(context, run_id, str(error))
+            mark_held(context, run_id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run_id, str(error))
+            mark_failed(context, run_id, error)
             raise
     return run_id
 
@@ -249,9 +249,13 @@ def _judge(context: Context, session: Session, run: Run) -> None:
 
 
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
-    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show."""
+    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show.
+
+    A run that is judged again is not judged until that has ended.
+    """
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
+        found.stage = "pulled"
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 

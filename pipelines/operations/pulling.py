@@ -67,10 +67,10 @@ def _pull(context: Context, feed_code: str, business_date: date, take: Callable[
             if not _is_unchanged(context, run, mark, pulled):
                 _read(context, feed, run, pulled, mark)
         except BatchHeldError as error:
-            mark_held(context, run.id, str(error))
+            mark_held(context, run.id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run.id, str(error))
+            mark_failed(context, run.id, error)
             raise
     return run.id
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.code_lists import CodeList
+from pipelines.catalogue.gate_settings import GATE_NAMES
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 from pipelines.errors import CatalogueError
 from pipelines.quality.checks import check_of, known_types
@@ -38,6 +39,8 @@ from pipelines.settings import Settings
 
 BATCH_RULES = "batch_rules.json"
 SET_RULES = "set_rules.json"
+GATES = "gates.json"
+GATE_TYPE = "expect_figures_to_be_as_usual"
 _ROLE = re.compile(r"\$([a-z_]+)")
 Model = TypeVar("Model", bound=Strict)
 _SEVERITIES: dict[str, Severity] = {"critical": "block", "warning": "warn", "info": "info"}
@@ -119,9 +122,32 @@ def load_suite(settings: Settings, category: Category, code_lists: Mapping[str, 
 
 
 def load_batch_rules(settings: Settings) -> tuple[Rule, ...]:
-    """The rules that other steps judge: undecodable lines, duplicates, tombstones, exclusions."""
+    """The rules that other steps judge: undecodable lines, duplicates, tombstones, exclusions, gates."""
     loaded = _load(settings.expectations / BATCH_RULES, BatchRules)
-    return tuple(Rule(**entry.model_dump()) for entry in loaded.rules)
+    return (*(Rule(**entry.model_dump()) for entry in loaded.rules), *load_gates(settings).rules)
+
+
+def load_gates(settings: Settings) -> Suite:
+    """The gates: what a whole batch is asked before it is published.
+
+    Raises :class:`CatalogueError` with file and line for an entry that is no gate or names one that does not exist.
+    """
+    path = settings.expectations / GATES
+    written = _load(path, SuiteFile)
+    rules = []
+    for index, entry in enumerate(written.expectations):
+        gate = entry.kwargs.get("gate")
+        if entry.type != GATE_TYPE or gate not in GATE_NAMES:
+            raise read(path).error(
+                f"{entry.meta.code}: {entry.type} of {gate} is no gate",
+                remedy=f"use {GATE_TYPE} with a gate of {', '.join(sorted(GATE_NAMES))}",
+                at=("expectations", index, "kwargs"),
+            )
+        severity = _SEVERITIES[entry.severity]
+        rules.append(
+            Rule(field=None, severity=severity, type=entry.type, kwargs=entry.kwargs, **entry.meta.model_dump())
+        )
+    return Suite(written.name, tuple(rules))
 
 
 def load_set_rules(settings: Settings, category: Category) -> tuple[Rule, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from pipelines.engine.duck import Session, session
 from pipelines.errors import ConservationError
 from pipelines.quality import conservation
 from pipelines.quality.compile import judge
-from pipelines.quality.data_docs import build_data_docs
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 from pipelines.quality.rules import RuleCount
 
 from .mutations import mutated_rows
-from .rows import BUSINESS_DATE, CATEGORIES, cases, catalogue, standard_table, suite
+from .rows import BUSINESS_DATE, CATEGORIES, catalogue, standard_table, suite
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
@@ -47,28 +45,6 @@ def _remember_other_names(duck: Session) -> None:
     duck.execute(
         "CREATE TABLE past AS SELECT record_key, document_key, subject_key, '旧名' AS subject_name, "
         "DATE '2026-03-02' AS decision_date FROM keyed"
-    )
-
-
-def test_data_docs_fetch_nothing_and_show_no_value(tmp_path: Path) -> None:
-    category = catalogue().categories["administrative_penalty"]
-    file = tmp_path / "result.json"
-    with session() as duck:
-        standard_table(duck, category, [case.row for case in cases(category.category)])
-        validate_with_great_expectations(duck, suite(category.category), category, BUSINESS_DATE, result_file=file)
-    index = build_data_docs({"示例 2026-11-20": file}, tmp_path / "docs")
-    page = (tmp_path / "docs" / "示例_2026-11-20.html").read_text(encoding="utf-8")
-    assert "示例_2026-11-20.html" in index.read_text(encoding="utf-8")
-    assert "http://" not in page
-    assert "https://" not in page
-    assert "CF-C07a" in page
-    for case in cases(category.category):
-        for field in ("CF_XDR_ZJHM", "CF_FR_ZJHM"):
-            value = case.row.get(field)
-            assert value is None or len(value) < 15 or value not in page
-    statistics = json.loads(file.read_text(encoding="utf-8"))["statistics"]
-    assert statistics["unsuccessful_expectations"] == len(
-        [rule for rule in suite(category.category).rules if rule.scope == "row"]
     )
 
 
