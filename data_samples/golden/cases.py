@@ -2,8 +2,6 @@
 
 ``extract.csv`` is UTF-8 with commas so that people can read it; it is written anew in the form that the feed is sent in
 before the pipeline sees it. A case whose bytes matter has ``extract.bin`` instead, which is sent as it is.
-Rules on sets of rows (``SET-``) are looked at in the cases ``golden_sets…`` alone: the rows of the others are made from
-few clean ones, so that nearly all of them resemble each other.
 ``expected.csv`` has a line for every expectation: the first one of a line gives its outcome and *all* its reasons, each
 gives at most one field with its standard value (empty: no value).
 """
@@ -14,7 +12,6 @@ import csv
 import io
 import re
 from collections import defaultdict
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -50,13 +47,7 @@ def run_case(case: Path, folder: Path) -> dict[int, Verdict]:
     """What comes out: line of the extract → verdict. ``folder`` is for scratch."""
     extract, offset = _as_sent(case, folder)
     found = judge_file(case.parent.name, extract, folder)
-    if not case.name.startswith("golden_sets"):
-        found = {line: replace(verdict, reasons=_of_rows(verdict.reasons)) for line, verdict in found.items()}
     return {line - offset: verdict for line, verdict in found.items()}
-
-
-def _of_rows(reasons: frozenset[str]) -> frozenset[str]:
-    return frozenset(code for code in reasons if not code.startswith("SET-"))
 
 
 def _as_sent(case: Path, folder: Path) -> tuple[Path, int]:

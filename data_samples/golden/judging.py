@@ -76,7 +76,7 @@ def judge_file(feed_code: str, path: Path, folder: Path) -> dict[int, Verdict]:
         fill_authority_codes(session, category, reference.authorities)
         create_reference(session, reference)
         add_keys(session, category)
-        suite = load_suite(settings, category, catalogue.code_lists)
+        suite = load_suite(settings, category, catalogue.code_lists).on(BUSINESS_DATE)
         judge(session, suite, category, BUSINESS_DATE)
         apply_waivers(session, suite, WAIVERS.empty_table())
         session.register("tombstones", pa.table({"record_key": pa.array([], pa.string())}))
