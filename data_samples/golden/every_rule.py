@@ -16,6 +16,7 @@ import yaml
 from data_samples.golden.judging import SAMPLES
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.categories import Category
+from pipelines.identity.synthetic import synthetic_uscc
 from pipelines.quality.suite import load_suite
 from pipelines.settings import PROJECT_ROOT, Settings
 
@@ -23,6 +24,12 @@ DEVIATIONS = PROJECT_ROOT / "tests" / "quality" / "cases"
 # The document number of a row that is not about document numbers: its own, so that no two rows are one decision.
 NUMBER = "〔2026〕15号"
 CASE = "golden_every_rule"
+# The subjects of the clean rows: name, code, and how codes of their kind begin.
+SUBJECTS = (
+    ("示例甲食品有限公司", "91990000MA0GUEJ125", "91"),
+    ("示例市示例区丙便利店", "92990000MA0GUEJ20W", "92"),
+)
+CONTENTS = ("没收违法所得120元；罚款人民币5000元。", "食品销售")
 # The column of the feed that says when a row was changed last; the rules call it source_timestamp.
 TIMESTAMP = "更新时间"
 EXPECTED = ("line", "outcome", "reasons", "field", "value")
@@ -53,7 +60,7 @@ def _write(catalogue: Catalogue, category: Category) -> Path:
         wanted.writerow(EXPECTED)
         line = 2
         for row, reasons in rows:
-            cells = [_numbered(row.get(code), line) for code in (*category.field_codes, "source_timestamp")]
+            cells = [_own(row.get(code), line) for code in (*category.field_codes, "source_timestamp")]
             sent.writerow(cells)
             blocked = any(suite.rule(code).blocking for code in reasons)
             wanted.writerow([line, "quarantined" if blocked else "accepted", " ".join(sorted(reasons)), "", ""])
@@ -61,8 +68,15 @@ def _write(catalogue: Catalogue, category: Category) -> Path:
     return folder
 
 
-def _numbered(cell: str | None, line: int) -> str:
-    return (cell or "").replace(NUMBER, f"〔2026〕{line}号")
+def _own(cell: str | None, line: int) -> str:
+    """A cell with the row's own subject, document number and content, so that rules on sets of rows find nothing."""
+    text = (cell or "").replace(NUMBER, f"〔2026〕{line}号")
+    if text in CONTENTS:
+        text += f"（第{line}项）"
+    for name, code, prefix in SUBJECTS:
+        own_code = synthetic_uscc(prefix, "990000", f"MA8{line:05d}")
+        text = text.replace(name, name.replace("示例", f"示例第{line}号", 1)).replace(code, own_code)
+    return text
 
 
 def _cell(value: Any) -> str:

@@ -23,6 +23,7 @@ from pipelines.normalize.standardise import standardise
 from pipelines.quality.compile import judge
 from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.suite import load_suite
+from pipelines.quality.waivers import WAIVERS, apply_waivers
 from pipelines.settings import Settings
 
 SAMPLES = Path(__file__).resolve().parent.parent
@@ -75,7 +76,9 @@ def judge_file(feed_code: str, path: Path, folder: Path) -> dict[int, Verdict]:
         fill_authority_codes(session, category, reference.authorities)
         create_reference(session, reference)
         add_keys(session, category)
-        judge(session, load_suite(settings, category, catalogue.code_lists), category, BUSINESS_DATE)
+        suite = load_suite(settings, category, catalogue.code_lists).on(BUSINESS_DATE)
+        judge(session, suite, category, BUSINESS_DATE)
+        apply_waivers(session, suite, WAIVERS.empty_table())
         session.register("tombstones", pa.table({"record_key": pa.array([], pa.string())}))
         settle_batch(session, feed.conflict)
         fields = ", ".join(f's."{code}"' for code in category.field_codes)

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.rule_words import DIMENSIONS, FAMILIES, OWNERS, SCOPES, SEVERITIES, Bilingual
 from pipelines.errors import CatalogueError
+from pipelines.quality.acceptance import FOLDER, load_acceptance
 from pipelines.quality.checks import ALWAYS, check_of, known_types
 from pipelines.quality.golden_cases import load_golden_cases
 from pipelines.quality.rules import BUSINESS_DATE, Rule
@@ -27,7 +28,8 @@ class RuleEntry:
     ``categories`` are those whose suites hold the rule; ``field_name`` is what the field is called there. ``derived``
     tells a rule that the schema implies from one that somebody wrote. ``applies`` and ``holds`` are the two SQL
     conditions over a row, empty for what is not judged by a condition. ``golden_cases`` break the rule: paths below
-    ``data_samples/``, or test functions where no file can.
+    ``data_samples/``, or test functions where no file can. ``profile`` names the acceptance profile of a receiver that
+    the rule belongs to: it makes no record wrong, and is no rule of a suite.
     """
 
     code: str
@@ -59,6 +61,7 @@ class RuleEntry:
     applies: str
     holds: str
     golden_cases: tuple[str, ...]
+    profile: str | None = None
 
     def in_force(self, day: date) -> bool:
         """Whether batches of a business date are judged by the rule."""
@@ -81,6 +84,13 @@ def rule_entries(settings: Settings, catalogue: Catalogue) -> tuple[RuleEntry, .
     for rule in shared:
         found[rule.code] = (rule, [])
     entries = [_entry(rule, categories, golden) for rule, categories in found.values()]
+    for rule, categories, profile in _acceptance_rules(settings, catalogue):
+        if rule.code in found:
+            raise CatalogueError(
+                f"the code {rule.code} of the profile {profile} is the code of another rule",
+                remedy="give every rule a code of its own",
+            )
+        entries.append(replace(_entry(rule, categories, golden), profile=profile))
     order = list(FAMILIES)
     return tuple(sorted(entries, key=lambda entry: order.index(entry.family)))
 
@@ -93,9 +103,25 @@ def entry_of(entries: Iterable[RuleEntry], code: str) -> RuleEntry:
     raise CatalogueError(f"no rule {code}", remedy="look it up with `guiji rules list --text WORD`")
 
 
+def _acceptance_rules(settings: Settings, catalogue: Catalogue) -> Iterator[tuple[Rule, list[Category], str]]:
+    """The rules of every acceptance profile; a rule that asks two categories the same comes once."""
+    for path in sorted((settings.expectations / FOLDER).glob("*.json")):
+        found: dict[str, tuple[Rule, list[Category]]] = {}
+        for category in catalogue.categories.values():
+            suite = load_acceptance(settings, (path.stem,), category, catalogue.categories)
+            for rule in suite.rules if suite else ():
+                _collect(found, replace(rule, waivable=False), category)
+        yield from ((rule, categories, path.stem) for rule, categories in found.values())
+
+
+def _meaning(rule: Rule) -> Rule:
+    """A rule as two categories must agree on it. Rules on sets speak of roles, which each category gives a field."""
+    return replace(rule, field=None, kwargs={}, personal=False) if rule.scope == "set" else rule
+
+
 def _collect(found: dict[str, tuple[Rule, list[Category]]], rule: Rule, category: Category) -> None:
     known = found.setdefault(rule.code, (rule, []))
-    if known[0] != rule:
+    if _meaning(known[0]) != _meaning(rule):
         raise CatalogueError(
             f"the code {rule.code} means different things in {known[1][0].category} and {category.category}",
             remedy="give one of the two rules a code of its own",

@@ -21,6 +21,8 @@ This page is written by `guiji rules book`; the rules themselves are in `expecta
 * 每条规则对每一行的回答是通过、不通过或不适用，三者分别计数。
   A rule is kept, broken or not applicable; all three are counted.
 * 推导：由字段表和代码表推导出的规则，没有人手写。Derived rules follow from the tables of fields and code lists.
+* 接收方：某一接收方才有的要求，不影响入库，只在向该接收方报送时暂不报送。
+  Rules of one receiver make no record wrong; it is only withheld there.
 """
 
 
@@ -66,7 +68,7 @@ def _family(rules: Sequence[RuleEntry]) -> Iterator[str]:
         ),
         (
             (
-                f"`{rule.code}`" + ("<br>推导" if rule.derived else ""),
+                f"`{rule.code}`{_origin(rule)}",
                 f"{rule.title.zh}。{rule.remedy.zh}",
                 f"{rule.title.en}. {rule.remedy.en}",
                 rule.severity_name.zh,
@@ -129,6 +131,12 @@ def _golden(entries: Sequence[RuleEntry]) -> Iterator[str]:
     )
 
 
+def _origin(rule: RuleEntry) -> str:
+    if rule.profile is not None:
+        return f" （接收方 {rule.profile}）"
+    return " （推导）" if rule.derived else ""
+
+
 def _code(rule: RuleEntry) -> str:
     return rule.code
 
@@ -164,5 +172,4 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[s
 
 def _cell(value: object) -> str:
     """Markdown ends a cell at a bar and a page renders what looks like markup."""
-    text = str(value).replace("|", "\\|")
-    return text if text.endswith("<br>推导") else text.replace("<", "&lt;")
+    return str(value).replace("|", "\\|").replace("<", "&lt;")

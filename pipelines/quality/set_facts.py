@@ -187,22 +187,23 @@ def _count_rekeyed(session: Session, category: Category, relation: str) -> None:
     session.execute(
         f"""
         CREATE OR REPLACE TABLE {REKEYING} AS
-        WITH now AS (
-            SELECT DISTINCT ON (record_key) record_key, document_key, subject_key, s.{name} AS subject_name,
-                   rule_date(s.{day}) AS decision_date
-            FROM {KEYED} JOIN {identifier(relation)} s USING (row_no)
-            WHERE record_key IS NOT NULL AND s.excluded_reason IS NULL
-        ), gone AS (
-            SELECT * FROM {PAST} ANTI JOIN now USING (record_key)
+        WITH gone AS (
+            SELECT * FROM {PAST} ANTI JOIN {KEYED} USING (record_key)
         ), fresh AS (
-            SELECT * FROM now ANTI JOIN {PAST} USING (record_key)
+            SELECT record_key, document_key, subject_key, s.{name} AS subject_name, rule_date(s.{day}) AS decision_date
+            FROM (
+                FROM {KEYED} ANTI JOIN {PAST} USING (record_key)
+                WHERE document_key IN (SELECT document_key FROM gone) OR subject_key IN (SELECT subject_key FROM gone)
+            ) JOIN {identifier(relation)} s USING (row_no)
+            WHERE record_key IS NOT NULL AND s.excluded_reason IS NULL
         ), rekeyed AS (
             SELECT record_key FROM fresh SEMI JOIN gone USING (document_key, subject_key)
             UNION SELECT record_key FROM fresh SEMI JOIN gone USING (document_key, subject_name)
             UNION SELECT record_key FROM fresh SEMI JOIN gone USING (subject_key, decision_date)
+        ), kept AS (
+            SELECT count(DISTINCT record_key) AS number FROM {PAST} SEMI JOIN {KEYED} USING (record_key)
         )
-        SELECT (SELECT count(*) FROM now SEMI JOIN {PAST} USING (record_key)) + count(*) AS known, count(*) AS rekeyed
-        FROM rekeyed
+        SELECT (SELECT number FROM kept) + count(*) AS known, count(*) AS rekeyed FROM rekeyed
         """
     )
 

@@ -22,6 +22,7 @@ from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
 
+from .mutations import mutated_rows
 from .rows import BUSINESS_DATE, CATEGORIES, Row, bases, catalogue, standard_table, suite
 
 PENALTY = "administrative_penalty"
@@ -168,6 +169,24 @@ def test_rows_without_keys_are_not_compared() -> None:
         standard_table(duck, schema, [row(1), row(1, CF_JDRQ="2026/03/03")])
         counts = judge(duck, set_suite(), schema, BUSINESS_DATE)
     assert [(count.applied, count.failed) for count in counts] == [(0, 0)] * 8
+
+
+def test_rules_on_sets_only_add_to_what_is_said_about_a_row() -> None:
+    schema = catalogue().categories[PENALTY]
+    rows = mutated_rows(PENALTY, 400, seed=11)
+    found = []
+    for is_compared in (False, True):
+        with session() as duck:
+            standard_table(duck, schema, rows)
+            if is_compared:
+                add_keys(duck, schema)
+            judge(duck, suite(PENALTY), schema, BUSINESS_DATE)
+            found.append(duck.rows("SELECT reasons, blocking FROM verdicts ORDER BY row_no"))
+    alone, compared = found
+    assert alone != compared
+    assert alone == [
+        ([code for code in reasons if not code.startswith("SET-")], blocking) for reasons, blocking in compared
+    ]
 
 
 def test_both_judges_count_a_batch_of_one_day_alike() -> None:
