@@ -16,7 +16,8 @@ class Settings(BaseSettings):
 
     ``root`` holds what is configured (``schemas/``, ``expectations/``), ``home`` what is produced (landing,
     runs, records, ledger, reports), ``inbox`` what departments drop, ``subject_registry`` (optional) a CSV or Parquet
-    file with the columns ``code`` and ``name`` of organisations. Nothing else is read or written.
+    file with the columns ``code`` and ``name`` of organisations. Nothing else is read or written. ``waiver_days`` is
+    how many days a waiver may hold at most.
     """
 
     model_config = SettingsConfigDict(env_prefix="GUIJI_", extra="ignore")
@@ -26,8 +27,10 @@ class Settings(BaseSettings):
     inbox: Path = PROJECT_ROOT / "data_samples"
     ledger_url: str | None = None
     subject_registry: Path | None = None
+    waiver_days: int = Field(default=365, ge=1)
     threads: int = Field(default=2, ge=1)
     memory_limit: str = "2GB"
+    data_docs_nights: int = Field(default=30, ge=1)
 
     @cached_property
     def home_path(self) -> Path:
@@ -72,7 +75,7 @@ class Settings(BaseSettings):
 
     @property
     def data_docs(self) -> Path:
-        """What Great Expectations has to say, one folder per business date."""
+        """What Great Expectations has to say, one folder per business date; the last ``data_docs_nights`` are kept."""
         return self.home_path / "data_docs"
 
     @property

@@ -23,6 +23,8 @@ DEVIATIONS = PROJECT_ROOT / "tests" / "quality" / "cases"
 # The document number of a row that is not about document numbers: its own, so that no two rows are one decision.
 NUMBER = "〔2026〕15号"
 CASE = "golden_every_rule"
+# The column of the feed that says when a row was changed last; the rules call it source_timestamp.
+TIMESTAMP = "更新时间"
 EXPECTED = ("line", "outcome", "reasons", "field", "value")
 
 
@@ -47,11 +49,11 @@ def _write(catalogue: Catalogue, category: Category) -> Path:
         (folder / "expected.csv").open("w", encoding="utf-8", newline="") as expected,
     ):
         sent, wanted = csv.writer(extract, lineterminator="\n"), csv.writer(expected, lineterminator="\n")
-        sent.writerow([field.name_zh for field in category.fields])
+        sent.writerow([*(field.name_zh for field in category.fields), TIMESTAMP])
         wanted.writerow(EXPECTED)
         line = 2
         for row, reasons in rows:
-            cells = [_numbered(row.get(code), line) for code in category.field_codes]
+            cells = [_numbered(row.get(code), line) for code in (*category.field_codes, "source_timestamp")]
             sent.writerow(cells)
             blocked = any(suite.rule(code).blocking for code in reasons)
             wanted.writerow([line, "quarantined" if blocked else "accepted", " ".join(sorted(reasons)), "", ""])

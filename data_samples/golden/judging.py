@@ -9,15 +9,19 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from pipelines.catalogue.catalogue import load_catalogue
+from pipelines.catalogue.authorities import load_authorities
+from pipelines.catalogue.catalogue import Catalogue, load_catalogue
 from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.yaml_source import read
 from pipelines.dedupe.keys import add_keys
 from pipelines.dedupe.settle import settle_batch
 from pipelines.engine.duck import literal
 from pipelines.engine.duck import session as open_session
 from pipelines.intake.reading import inspect_file
+from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import standardise
 from pipelines.quality.compile import judge
+from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
 
@@ -48,15 +52,28 @@ def feed_of(code: str) -> Feed:
     return Feed(feed=code, name_zh=code, source=source, **described)
 
 
+def _reference_of(catalogue: Catalogue, feed: Feed) -> Reference:
+    """The dictionary of the city, or the one beside the feed that golden cases bring along."""
+    own = SAMPLES / feed.feed / "authorities.yaml"
+    if own.exists():
+        described = load_authorities(read(own))
+        return Reference(described, described.covers)
+    regions = catalogue.department_of(feed).regions if feed.department else ()
+    return Reference(catalogue.authorities, regions)
+
+
 def judge_file(feed_code: str, path: Path, folder: Path) -> dict[int, Verdict]:
     """Judge a file as an extract of a feed on the samples' business date; line → verdict. ``folder`` is for scratch."""
     settings = Settings()
     catalogue = load_catalogue(settings)
     feed = feed_of(feed_code)
     category = catalogue.category_of(feed)
+    reference = _reference_of(catalogue, feed)
     with open_session(folder) as session:
         intake = inspect_file(session, path, category, folder / "run", feed=feed)
         standardise(session, intake.parts, feed, category, catalogue.code_lists)
+        fill_authority_codes(session, category, reference.authorities)
+        create_reference(session, reference)
         add_keys(session, category)
         judge(session, load_suite(settings, category, catalogue.code_lists), category, BUSINESS_DATE)
         session.register("tombstones", pa.table({"record_key": pa.array([], pa.string())}))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 from data_samples.golden.cases import case_name, golden_cases, run_case
+from data_samples.golden.judging import Verdict
 from pipelines.quality.golden_cases import GOLDEN_CASES
 from pipelines.settings import PROJECT_ROOT, Settings
 
@@ -26,13 +28,11 @@ def golden_tests() -> dict[str, tuple[str, ...]]:
     return {str(code): tuple(tests) for code, tests in named.items()}
 
 
-def golden_table() -> dict[str, list[str]]:
-    """Code → the cases that break the rule, then the tests; sorted by code."""
+def golden_table(run: Callable[[Path], dict[int, Verdict]]) -> dict[str, list[str]]:
+    """Code → the cases that break the rule, then the tests; sorted by code. ``run`` gives the verdicts of a case."""
     found: dict[str, list[str]] = {}
     for case in golden_cases():
-        with tempfile.TemporaryDirectory() as scratch:
-            verdicts = run_case(case, Path(scratch))
-        for code in {code for verdict in verdicts.values() for code in verdict.reasons}:
+        for code in {code for verdict in run(case).values() for code in verdict.reasons}:
             found.setdefault(code, []).append(case_name(case))
     for code, tests in golden_tests().items():
         found.setdefault(code, []).extend(tests)
@@ -44,8 +44,14 @@ def table_text(table: dict[str, list[str]]) -> str:
     return json.dumps({"notes": NOTE, "rules": table}, ensure_ascii=False, indent=1) + "\n"
 
 
+def run_aside(case: Path) -> dict[int, Verdict]:
+    """The verdicts of a case; leaves nothing behind."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return run_case(case, Path(scratch))
+
+
 def write_table() -> Path:
     """Write ``expectations/golden_cases.json`` anew."""
     path = Settings().expectations / GOLDEN_CASES
-    path.write_text(table_text(golden_table()), encoding="utf-8")
+    path.write_text(table_text(golden_table(run_aside)), encoding="utf-8")
     return path

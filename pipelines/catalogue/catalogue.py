@@ -111,6 +111,13 @@ def _load(schemas: Path) -> Catalogue:
                 raise document.error(
                     f"unknown category {name}", remedy="name a category of this catalogue", at=("categories",)
                 )
+        for name in endpoint.acceptance:
+            if not (settings.expectations / "acceptance" / f"{name}.json").is_file():
+                raise document.error(
+                    f"there is no acceptance profile {name}",
+                    remedy="name one of expectations/acceptance, without .json",
+                    at=("acceptance",),
+                )
         endpoints[endpoint.endpoint] = endpoint
     departments = {}
     for path in sorted((schemas / "departments").glob("*/department.yaml")):

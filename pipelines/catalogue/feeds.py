@@ -10,6 +10,7 @@ from pydantic import Field as Value
 from pydantic import field_validator
 
 from pipelines.catalogue.formats import Format
+from pipelines.catalogue.gate_settings import Gates
 from pipelines.catalogue.mappings import Column
 from pipelines.catalogue.sources import FileSource, Source
 from pipelines.catalogue.yaml_layers import Layer, LayeredDocument, lay
@@ -125,6 +126,7 @@ class Feed(Strict):
     dump: Literal["increment", "full"] = "increment"
     withdrawals: Withdrawals = Withdrawals()
     volume: Volume = Volume()
+    gates: Gates = Gates()
     extracts: tuple[ExtractSettings, ...] = ()
     department: str = ""
 

@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.feeds import Feed
-from pipelines.errors import RunConflictError
+from pipelines.errors import GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
+from pipelines.ledger.quality_models import GateDecision
 from pipelines.operations.context import Context
 from pipelines.records.sweep import sweep_crashed_runs
 
@@ -91,13 +92,16 @@ def load_run(context: Context, run: str) -> Run:
 def resume(context: Context, run: str) -> Run:
     """The run, to work on: it is running, or it failed and is tried again before anything replaced it.
 
-    Raises :class:`RunConflictError` for an attempt that no longer counts.
+    Raises :class:`RunConflictError` for an attempt that no longer counts, and for one that a steward has refused.
     """
     with context.ledger.write() as session:
         found = session.get_one(Run, run)
+        if session.scalar(select(GateDecision.decision).where(GateDecision.run == run)) == "refuse":
+            raise RunConflictError(f"the run {run} was refused", remedy="start the batch again")
         newest = session.scalar(select(func.max(Run.attempt)).where(Run.batch_id == found.batch_id))
         if found.state in {"failed", "held"} and found.attempt == newest and not found.swept:
             found.state, found.problem, found.finished_at = "running", None, None
+            found.manifest = {name: value for name, value in (found.manifest or {}).items() if name != "failure"}
         require_running(found)
     return found
 
@@ -111,21 +115,26 @@ def require_running(run: Run) -> None:
         )
 
 
-def mark_held(context: Context, run: str, problem: str) -> None:
+def mark_held(context: Context, run: str, problem: GuijiError | str) -> None:
     """Record why a run waits for somebody; only a run that was still running."""
     _end(context, run, "held", problem)
 
 
-def mark_failed(context: Context, run: str, problem: str) -> None:
-    """Record why a run ended; only a run that was still running."""
+def mark_failed(context: Context, run: str, problem: GuijiError | str) -> None:
+    """Record why a run ended; only a run that was still running.
+
+    Of an error its kind is kept too, under ``failure`` in the manifest, so that a page can say in Chinese what to do.
+    """
     _end(context, run, "failed", problem)
 
 
-def _end(context: Context, run: str, state: str, problem: str) -> None:
+def _end(context: Context, run: str, state: str, problem: GuijiError | str) -> None:
     with context.ledger.write() as session:
         found = session.get_one(Run, run)
         if found.state == "running":
-            found.state, found.problem, found.finished_at = state, problem, now()
+            found.state, found.problem, found.finished_at = state, str(problem), now()
+            if isinstance(problem, GuijiError):
+                found.manifest = {**(found.manifest or {}), "failure": type(problem).__name__}
 
 
 def published_run(session: LedgerSession, feed: str, business_date: date) -> Run | None:

@@ -99,7 +99,7 @@ def _hear_later_batches(context: Context, session: Session, feed: Feed, run: Run
         INSERT INTO {LATER}
         WITH fresh AS (
             SELECT f.case_key, f.rule, f.kind, k.document_key, k.content_hash
-            FROM {FOUND} f LEFT JOIN row_keys k USING (row_no)
+            FROM {FOUND} f LEFT JOIN row_keys k ON k.row_no = f.row_no AND NOT k.is_alias
             WHERE f.case_key NOT IN (SELECT case_key FROM cases_before)
         ),
         stated AS ({union}),

@@ -19,7 +19,7 @@ from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
-from pipelines.intake.changes import broken_dump
+from pipelines.intake.changes import broken_dump, rekeyed_source
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.ledger.quality_models import Measure
@@ -53,7 +53,7 @@ from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suggestions import create_suggestions
 from pipelines.quality.suite import load_suite
 from pipelines.quality.waivers import apply_waivers
-from pipelines.records.reading import create_history
+from pipelines.records.reading import create_history, create_past
 from pipelines.records.store import version_schema
 
 VALIDATION_FILE = "great_expectations.json"
@@ -93,21 +93,35 @@ def judge_rows(
     parts: Sequence[RowsPart],
     business_date: date,
     suite: Suite,
+    *,
+    with_history: bool = False,
 ) -> Verdicts:
-    """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
-    result = prepare_rows(context, session, feed, parts)
+    """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``.
+
+    ``with_history`` leaves ``history`` as well, and compares the rows with what the feed reported before.
+    """
+    result = prepare_rows(context, session, feed, parts, business_date if with_history else None)
     counts, waived = settle_rows(context, session, feed, business_date, suite)
     return Verdicts(result, counts, waived)
 
 
-def prepare_rows(context: Context, session: Session, feed: Feed, parts: Sequence[RowsPart]) -> StandardResult:
-    """Rows in standard form with their keys and what rules look up: all that does not hang on the rules themselves."""
+def prepare_rows(
+    context: Context, session: Session, feed: Feed, parts: Sequence[RowsPart], history_of: date | None = None
+) -> StandardResult:
+    """Rows in standard form with their keys and what rules look up: all that does not hang on the rules themselves.
+
+    ``history_of`` is the business date before which the feed's own records are the rows' past; without it they have
+    none, and ``history`` is not made.
+    """
     category = context.catalogue.category_of(feed)
     authorities = context.catalogue.authorities
     result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
     fill_authority_codes(session, category, authorities)
     add_keys(session, category)
     create_reference(session, Reference(authorities, context.catalogue.department_of(feed).regions))
+    if history_of is not None:
+        create_history(session, context.stores[category.category], context.ledger, feed.feed, history_of)
+        create_past(session, category, history_of)
     session.register("tombstones", tombstones(context, category.category))
     return result
 
@@ -137,10 +151,10 @@ def judge_batch(context: Context, run_id: str) -> str:
                 _judge(context, session, run)
                 check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
         except BatchHeldError as error:
-            mark_held(context, run_id, str(error))
+            mark_held(context, run_id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run_id, str(error))
+            mark_failed(context, run_id, error)
             raise
     return run_id
 
@@ -161,9 +175,9 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     noticed = notice_files(context, feed, category, run.business_date, parts, manifests)
     _keep_changes(context, run, noticed)
     hold_for_lost_columns(feed, category, noticed.losses)
-    verdicts = judge_rows(context, session, feed, parts, run.business_date, suite)
+    verdicts = judge_rows(context, session, feed, parts, run.business_date, suite, with_history=True)
     noticed = notice_values(session, category, verdicts.counts, noticed)
-    create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
+    noticed = noticed.adding(rekeyed_source(*session.one("SELECT known, rekeyed FROM rekeying")))
     compare_with_store(session)
     sighted = sight(context, session, feed, run)
     if sighted[0].dump is not None and sighted[0].dump.broken:
@@ -235,9 +249,13 @@ def _judge(context: Context, session: Session, run: Run) -> None:
 
 
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
-    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show."""
+    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show.
+
+    A run that is judged again is not judged until that has ended.
+    """
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
+        found.stage = "pulled"
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 
@@ -290,8 +308,8 @@ def _measure(session: Session, run: Run, standard: StandardResult) -> Judged:
 def _write_files(session: Session, folder: Path) -> None:
     session.write_parquet(
         """
-        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.record_key, s.content_hash, s.survivor,
-               s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
+        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.waived, s.record_key, s.content_hash,
+               s.survivor, s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
                st.excluded_reason
         FROM settled s JOIN standard st USING (row_no)
         LEFT JOIN changes c USING (row_no) LEFT JOIN clocked k USING (row_no)
@@ -313,7 +331,8 @@ def _create_versions(session: Session, category: Category, run: Run) -> None:
         SELECT s.record_key, c.version::INTEGER AS version, s.content_hash, c.change,
                DATE '{run.business_date.isoformat()}' AS business_date, {literal(run.id)} AS run,
                st.extract, st.sheet, st.line, s.document_key, s.subject_key,
-               k.decision_date, k.deadline, k.deadline_provisional, s.reasons AS flags, {fields}
+               k.decision_date, k.deadline, k.deadline_provisional,
+               s.reasons || list_transform(s.waived, lambda code: 'waived:' || code) AS flags, {fields}
         FROM standard st JOIN changes c USING (row_no) JOIN settled s USING (row_no) JOIN clocked k USING (row_no)
         WHERE c.change <> 'unchanged'
         """

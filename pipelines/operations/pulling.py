@@ -23,6 +23,7 @@ from pipelines.operations.context import Context
 from pipelines.operations.corrections import apply_corrections, correction_hashes
 from pipelines.operations.fingerprint import fingerprint
 from pipelines.operations.settling import owed_runs, settle_what_is_owed
+from pipelines.operations.waiving import waiver_marks
 
 # What a run's manifest says about its own pull and not about the source.
 _OF_ONE_PULL = frozenset({"pulled_at", "watermark", "receipt", "settle_problem", "left_at_source"})
@@ -56,14 +57,20 @@ def _pull(context: Context, feed_code: str, business_date: date, take: Callable[
         try:
             pulled = take(context, feed, business_date)
             corrections = correction_hashes(context, feed_code, business_date)
-            mark = fingerprint(context, feed, (extract.sha256 for extract in pulled.extracts), corrections)
+            mark = fingerprint(
+                context,
+                feed,
+                (extract.sha256 for extract in pulled.extracts),
+                corrections,
+                waiver_marks(context, feed_code, business_date),
+            )
             if not _is_unchanged(context, run, mark, pulled):
                 _read(context, feed, run, pulled, mark)
         except BatchHeldError as error:
-            mark_held(context, run.id, str(error))
+            mark_held(context, run.id, error)
             raise
         except GuijiError as error:
-            mark_failed(context, run.id, str(error))
+            mark_failed(context, run.id, error)
             raise
     return run.id
 

@@ -169,7 +169,7 @@ def _rehearse_run(
     )
     with context.session() as session:
         try:
-            prepare_rows(context, session, feed, parts)
+            prepare_rows(context, session, feed, parts, run.business_date)
         except GuijiError as error:
             return RehearsedBatch(feed.feed, run.business_date, 0, (), (), str(error))
         counts = []

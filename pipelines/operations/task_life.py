@@ -76,8 +76,8 @@ def update_task(ledger: LedgerSession, feed: Feed, standing: Standing, run: str,
     task.last_seen = max(task.last_seen, standing.last_seen)
     task.open_since = standing.open_since
     if standing.corrected:
-        why = f"{standing.corrected} rows corrected in a workbook, {standing.still_wrong} of them still wrong"
-        _log(ledger, task, day, FIXED, by, why, state=was or OPEN, rows=rows_before)
+        came_back = f"{standing.corrected} rows corrected in a workbook, {standing.still_wrong} of them still wrong"
+        _log(ledger, task, day, FIXED, by, came_back, state=was or OPEN, rows=rows_before)
     state, event = _next(was, standing)
     task.state = state
     task.closed_on = None if standing.rows else standing.closed_on or day

@@ -63,6 +63,10 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
         before, after = (_masked(old), _masked(new)) if hidden else (old, new)
         repairs.add(f"{field} {rule}: {escape(str(before))} → {escape(str(after))}")
     branch.add(f"verdict: accepted, flags: {', '.join(traced.reasons) or 'none'}")
+    for waiver in traced.waivers:
+        revoked = f", revoked {_instant(waiver.revoked_at)}" if waiver.revoked_at else ""
+        who = f"waiver {waiver.id} by {waiver.approver} until {waiver.until}{revoked}"
+        branch.add(escape(f"waived: {waiver.rule}, {who}: {waiver.why}"))
     record = branch.add("the record")
     for definition in category.fields:
         value = version[definition.code]

@@ -102,7 +102,7 @@ def find_cases(session: Session, suite: Suite, category: Category, batch: CaseBa
                         ELSE sha256(concat_ws(chr(31), 'file', coalesce(said.sheet, '')))
                    END AS row_key
             FROM said JOIN {RULES} r ON r.code = said.rule
-            LEFT JOIN {ROW_KEYS} k USING (row_no)
+            LEFT JOIN {ROW_KEYS} k ON k.row_no = said.row_no AND NOT k.is_alias
             LEFT JOIN lines l ON said.row_no IS NULL AND l.extract = said.extract AND l.line = said.line
                 AND l.rule = said.rule AND l.sheet IS NOT DISTINCT FROM said.sheet
             WHERE r.is_problem
@@ -144,14 +144,14 @@ def update_cases(session: Session, batch: CaseBatch) -> int:
         f"f.{name} AS f_{name}"
         for name in ("extract", "sheet", "line", "row_no", "observed", "rule_version", "severity", "owner")
     )
-    known = ", ".join(f"if(speaks AND is_present, p_{name}, {name}) AS {name}" for name in identity)
+    known = ", ".join(f"if(speaks AND is_present AND NOT is_alias, p_{name}, {name}) AS {name}" for name in identity)
     joined_identity = ", ".join(f"p.{name} AS p_{name}" for name in identity)
     kept = ", ".join(f"b.{name}" for name in COLUMNS if name not in {"case_key", "row_key", "rule", "field", "kind"})
     session.execute(
         f"""
         CREATE OR REPLACE TABLE {CASES} AS
         WITH present AS (
-            SELECT row_key, bool_and(is_excluded) AS is_excluded,
+            SELECT row_key, bool_and(is_excluded) AS is_excluded, bool_and(is_alias) AS is_alias,
                    bool_or(row_no IN (SELECT row_no FROM {CORRECTED_ROWS})) AS is_corrected, {seen}
             FROM {ROW_KEYS} GROUP BY row_key
         ),
@@ -163,7 +163,7 @@ def update_cases(session: Session, batch: CaseBatch) -> int:
             FROM {FOUND} f FULL JOIN {CASES_BEFORE} b USING (case_key)
         ),
         heard AS (
-            SELECT paired.*, {joined_identity}, p.row_key IS NOT NULL AS is_present,
+            SELECT paired.*, {joined_identity}, p.row_key IS NOT NULL AS is_present, p.is_alias,
                    coalesce(p.is_corrected, false) AS is_corrected,
                    is_new OR {day} >= judged_on AS speaks, l.day AS later_day, l.said AS later_said,
                    CASE WHEN is_found THEN if(is_waived, 'waived', 'open')

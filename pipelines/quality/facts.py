@@ -9,6 +9,7 @@ from __future__ import annotations
 from pipelines.catalogue.categories import Category, Field
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.quality.organ_facts import ORGANS, create_organs, organ_join
+from pipelines.quality.set_facts import MARKS, SAME_DAY, SET_FACTS, create_set_facts, has_keys, is_of_one_day
 
 FACTS = "facts"
 DERIVED = "derived_facts"
@@ -35,12 +36,16 @@ def create_facts(session: Session, category: Category, relation: str) -> None:
     personal data, or about masked and lost names, look for; ``stamped_on`` DATE of the source's own time stamp;
     ``stated_fine`` DECIMAL, the fine in yuan that the text of the decision names, NULL unless it names exactly one;
     ``authority_standing``, ``authority_former_until`` and ``authority_outside``, see
-    :func:`~pipelines.quality.organ_facts.create_organs`.
+    :func:`~pipelines.quality.organ_facts.create_organs`; the marks of
+    :func:`~pipelines.quality.set_facts.create_set_facts` and ``same_day`` BOOLEAN, whether all rows of the batch, at
+    least twenty, have one date of decision, all NULL where the rows have no keys.
 
     The derived columns are kept in a table, because the scan and Great Expectations both read them.
     """
     create_organs(session, category, relation)
-    session.execute(f"CREATE OR REPLACE TEMP TABLE {DERIVED} AS {_derivations(category, relation)}")
+    create_set_facts(session, category, relation)
+    derivations = _derivations(category, relation, _set_columns(session, category, relation))
+    session.execute(f"CREATE OR REPLACE TEMP TABLE {DERIVED} AS {derivations}")
     fields = ", ".join(f"standard.{identifier(code)}" for code in category.field_codes)
     session.execute(
         f"CREATE OR REPLACE TEMP VIEW {FACTS} AS SELECT {fields}, {DERIVED}.* "
@@ -53,9 +58,16 @@ def has_facts(session: Session) -> bool:
     return bool(session.one("SELECT count(*) FROM duckdb_views() WHERE view_name = $name", {"name": FACTS})[0])
 
 
-def _derivations(category: Category, relation: str) -> str:
+def _set_columns(session: Session, category: Category, relation: str) -> list[str]:
+    if not has_keys(session):
+        return [f"CAST(NULL AS BOOLEAN) AS {name}" for name in (*MARKS, SAME_DAY)]
+    of_one_day = is_of_one_day(session, category, relation)
+    return [*(f"coalesce({SET_FACTS}.{mark}, FALSE) AS {mark}" for mark in MARKS), f"{of_one_day} AS {SAME_DAY}"]
+
+
+def _derivations(category: Category, relation: str, set_columns: list[str]) -> str:
     columns = [f"standard.{ROW_NUMBER}"]
-    joins = [organ_join(category)]
+    joins = [organ_join(category), f"LEFT JOIN {SET_FACTS} ON {SET_FACTS}.row_no = standard.row_no"]
     for field in category.fields:
         name = derived_column(category, field)
         if name is None:
@@ -72,6 +84,7 @@ def _derivations(category: Category, relation: str) -> str:
     columns.append(f"is_suspect_name({_joined(category, {'name'})}) AS name_suspect")
     columns.append("try_cast(left(standard.source_timestamp, 10) AS DATE) AS stamped_on")
     columns += [f"{ORGANS}.{name} AS authority_{name}" for name in ("standing", "former_until", "outside")]
+    columns += set_columns
     if category.roles.fine is not None and category.roles.content is not None:
         columns.append(f"stated_fine(standard.{identifier(category.roles.content)}) AS stated_fine")
     return (

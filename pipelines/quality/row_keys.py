@@ -14,12 +14,14 @@ def create_row_keys(session: Session, category: Category) -> None:
 
     Columns: row_no; row_key (SHA-256, that of the first batch that had a problem with the row); match_key (what the row
     is recognised by next time: canonical document number and name, or the whole content where there is no number);
-    document_key, content_hash, code_hash, rest_hash (content without document numbers), decision_date; is_excluded.
+    document_key, content_hash, code_hash, rest_hash (content without document numbers), decision_date; is_excluded;
+    is_alias.
 
-    A row is recognised, the surest sign first: by its place when the extract is the same; by its match key; by its
-    document number, when the name was the problem or the code is the same; by all it says beside the document number,
-    when that was the problem. The last two only where exactly one row is left over on both sides: a wrong guess would
-    call something mended that nobody touched.
+    A row is recognised, the surest sign first: by its place when the extract is the same; by its match key, as it was
+    last or first; by its document number, when the name was or is the problem or the code is the same; by all it says
+    beside the document number, when that was the problem. The last two only where exactly one row is left over on both
+    sides: a wrong guess would call something mended that nobody touched. A row that is recognised already may also be
+    what another one has become (``is_alias``): a decision whose number was right, then wrong, then right again.
 
     Reads ``standard``, ``keyed``, ``verdicts``, ``findings`` and ``cases_before``.
     """
@@ -28,24 +30,25 @@ def create_row_keys(session: Session, category: Category) -> None:
     session.execute(
         """
         CREATE OR REPLACE TEMP TABLE matched AS
-        SELECT c.row_no, min(b.row_key) AS row_key
+        SELECT c.row_no, min(b.row_key) AS row_key, false AS is_alias
         FROM candidates c JOIN base_rows b
             ON c.extract = b.extract AND c.line = b.line AND c.sheet IS NOT DISTINCT FROM b.sheet
         GROUP BY c.row_no;
         INSERT INTO matched
-        SELECT c.row_no, min(b.row_key) FROM candidates c JOIN base_rows b USING (match_key)
+        SELECT c.row_no, min(b.row_key), false FROM candidates c JOIN base_rows b USING (match_key)
         WHERE c.row_no NOT IN (SELECT row_no FROM matched) GROUP BY c.row_no
         """
     )
     name = f"list_contains(b.fields, '{category.roles.subject_name}')"
-    _match_leftovers(session, "document_key", f"({name} OR c.code_hash = b.code_hash)")
     documents = " OR ".join(f"list_contains(b.fields, '{code}')" for code in _document_fields(category))
-    _match_leftovers(session, "rest_hash", f"({documents})")
+    for is_alias in (False, True):
+        _match_leftovers(session, "document_key", f"({name} OR c.code_hash = b.code_hash OR c.is_nameless)", is_alias)
+        _match_leftovers(session, "rest_hash", f"({documents})", is_alias)
     session.execute(
         f"""
         CREATE OR REPLACE TABLE {ROW_KEYS} AS
         SELECT c.row_no, coalesce(m.row_key, c.match_key) AS row_key, c.match_key, c.document_key, c.content_hash,
-               c.code_hash, c.rest_hash, c.decision_date, c.is_excluded
+               c.code_hash, c.rest_hash, c.decision_date, c.is_excluded, coalesce(m.is_alias, false) AS is_alias
         FROM candidates c LEFT JOIN matched m USING (row_no)
         WHERE m.row_key IS NOT NULL OR c.has_problem;
         DROP TABLE candidates; DROP TABLE matched; DROP TABLE base_rows
@@ -59,7 +62,7 @@ def _document_fields(category: Category) -> list[str]:
 
 
 def _create_base_rows(session: Session) -> None:
-    """One line per row that has or had a case, as it was last seen; ``fields``: those with an open problem."""
+    """One line per row that has or had a case, as it was last seen; ``fields``: those with a problem then."""
     session.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE base_rows AS
@@ -67,7 +70,7 @@ def _create_base_rows(session: Session) -> None:
                max_by(content_hash, seen) AS content_hash, max_by(code_hash, seen) AS code_hash,
                max_by(rest_hash, seen) AS rest_hash, max_by(decision_date, seen) AS decision_date,
                max_by(extract, seen) AS extract, max_by(sheet, seen) AS sheet, max_by(line, seen) AS line,
-               coalesce(list(DISTINCT field) FILTER (state = 'open'), []) AS fields
+               coalesce(list(DISTINCT field) FILTER (state <> 'verified'), []) AS fields
         FROM (SELECT *, (judged_on, run, case_key) AS seen FROM {CASES_BEFORE} WHERE kind = 'row')
         GROUP BY row_key
         """
@@ -112,6 +115,7 @@ def _create_candidates(session: Session, category: Category) -> None:
                sha256(s.{code}) AS code_hash,
                sha256(concat_ws(chr(31), {rest})) AS rest_hash,
                s.{date} AS decision_date,
+               s.{identifier(roles.subject_name)} IS NULL AS is_nameless,
                s.excluded_reason IS NOT NULL AS is_excluded
         FROM concerned c JOIN keyed k USING (row_no) JOIN standard s USING (row_no);
         DROP TABLE concerned
@@ -119,13 +123,14 @@ def _create_candidates(session: Session, category: Category) -> None:
     )
 
 
-def _match_leftovers(session: Session, column: str, condition: str) -> None:
+def _match_leftovers(session: Session, column: str, condition: str, is_alias: bool) -> None:
+    which = "" if is_alias else "c.row_no NOT IN (SELECT row_no FROM matched) AND"
     session.execute(
         f"""
         INSERT INTO matched
-        SELECT any_value(c.row_no), any_value(b.row_key)
+        SELECT any_value(c.row_no), any_value(b.row_key), {str(is_alias).lower()}
         FROM candidates c JOIN base_rows b USING ({column})
-        WHERE c.row_no NOT IN (SELECT row_no FROM matched) AND b.row_key NOT IN (SELECT row_key FROM matched)
+        WHERE {which} b.row_key NOT IN (SELECT row_key FROM matched)
         GROUP BY {column}
         HAVING count(DISTINCT c.row_no) = 1 AND count(DISTINCT b.row_key) = 1 AND bool_and({condition})
         """

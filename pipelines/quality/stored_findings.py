@@ -32,6 +32,7 @@ def create_stored_findings(session: Session, run: str, business_date: date, depa
                said.rule, r.version AS rule_version, said.severity, r.owner, r.dimension, said.field, said.observed,
                said.waived
         FROM said JOIN {RULES} r ON r.code = said.rule
-        LEFT JOIN settled USING (row_no) LEFT JOIN {ROW_KEYS} k USING (row_no)
+        LEFT JOIN settled USING (row_no)
+        LEFT JOIN {ROW_KEYS} k ON k.row_no = said.row_no AND NOT k.is_alias
         """
     )

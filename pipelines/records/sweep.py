@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import and_, not_, select
+from sqlalchemy.orm import aliased
 
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Run
@@ -22,10 +23,14 @@ def sweep_crashed_runs(
 ) -> list[str]:
     """Remove what every failed, abandoned or held run wrote, optionally of one feed; returns the runs swept.
 
+    A run that was judged and then held by a gate keeps its versions until it is decided or replaced by a newer attempt.
     Safe to kill and repeat: a run is marked only after its files are gone.
     """
     with ledger.read() as session:
-        query = select(Run).where(Run.state.in_(UNFINISHED), Run.swept.is_(False)).order_by(Run.id)
+        newer = aliased(Run)
+        replaced = select(newer.id).where(newer.batch_id == Run.batch_id, newer.attempt > Run.attempt).exists()
+        waits = and_(Run.state == "held", Run.stage == "judged", not_(replaced))
+        query = select(Run).where(Run.state.in_(UNFINISHED), Run.swept.is_(False), not_(waits)).order_by(Run.id)
         if feed is not None:
             query = query.where(Run.feed == feed)
         runs = list(session.scalars(query))

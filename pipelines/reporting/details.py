@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
-from pipelines.catalogue.repair_rules import load_repair_rules
+from pipelines.catalogue.repair_rules import RepairRule
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Extract, Outbox, Run
@@ -33,10 +33,11 @@ _TELLING_NOTHING = frozenset({"enum", "enum_multi", "date", "amount"})
 
 @dataclass(frozen=True)
 class RepairCount:
-    """Cells that one repair changed, in all and by Chinese field name, the most first."""
+    """Cells that one repair changed, in all and by Chinese field name, the most first; ``name`` in Chinese."""
 
     rule: str
     name: str
+    name_en: str
     cells: int
     fields: tuple[tuple[str, int], ...]
 
@@ -93,16 +94,25 @@ class Details:
 
 
 def batch_details(
-    session: Session, settings: Settings, ledger: Ledger, feed: Feed, category: Category, run_id: str
+    session: Session,
+    settings: Settings,
+    ledger: Ledger,
+    feed: Feed,
+    category: Category,
+    run_id: str,
+    repair_rules: Mapping[str, RepairRule],
 ) -> Details:
-    """The details of a published run; what lies in its folder is empty when the folder was cleared."""
+    """The details of a published run; what lies in its folder is empty when the folder was cleared.
+
+    ``repair_rules`` say what repairs are called; they are read once for many runs.
+    """
     with ledger.read() as ledger_session:
         run = ledger_session.get_one(Run, run_id)
         files = run_files(settings, run)
         deadlines = _deadlines(ledger_session, run)
         still_open = [line for line in deadlines if line.open]
         return Details(
-            repairs=_repairs(settings, session, files, category) if files.is_kept else (),
+            repairs=_repairs(session, files, category, repair_rules) if files.is_kept else (),
             rejections=_rejections(session, ledger_session, files, feed, category, run),
             deadlines=tuple(still_open[:SHOWN_DEADLINES]),
             more_deadlines=len(still_open[SHOWN_DEADLINES:]),
@@ -116,14 +126,16 @@ def batch_details(
         )
 
 
-def _repairs(settings: Settings, session: Session, files: RunFiles, category: Category) -> tuple[RepairCount, ...]:
-    names = load_repair_rules(settings.schemas)
+def _repairs(
+    session: Session, files: RunFiles, category: Category, names: Mapping[str, RepairRule]
+) -> tuple[RepairCount, ...]:
     found = session.rows(f"SELECT rule, field, count(*) FROM {files.repairs} GROUP BY ALL ORDER BY rule, 3 DESC, field")
     repairs = []
     for rule, group in groupby(found, key=itemgetter(0)):
         fields = tuple((_field_name(category, code), int(cells)) for _, code, cells in group)
-        name = names[rule].name_zh if rule in names else rule
-        repairs.append(RepairCount(rule, name, sum(cells for _, cells in fields), fields))
+        known = names.get(rule)
+        name, name_en = (known.name_zh, known.name_en) if known is not None else (rule, rule)
+        repairs.append(RepairCount(rule, name, name_en, sum(cells for _, cells in fields), fields))
     return tuple(sorted(repairs, key=lambda repair: (-repair.cells, repair.rule)))
 
 

@@ -35,11 +35,11 @@ class FeedFigures:
     """One batch in figures.
 
     ``state`` is ``published`` when the batch has a run that counts; otherwise all counts are 0 and ``problem`` says
-    why, if anything says so. A batch that is ``held`` waits for somebody: its files are not what the feed describes.
-    ``file_findings`` say what was noticed about the files, also of a batch that is held. ``last_published`` is the
-    newest business date, up to this one, with a published run. ``earliest_deadline`` is the first one that was not over
-    on the business date, ``earliest_open_deadline`` the first of a delivery that no receiver has confirmed. ``reasons``
-    is None when the run's folder was cleared.
+    why, if anything says so; ``failure`` names the kind of error. A batch that is ``held`` waits for somebody: its
+    files are not what the feed describes. ``file_findings`` say what was noticed about the files, also of a batch
+    that is held. ``last_published`` is the newest business date, up to this one, with a published run.
+    ``earliest_deadline`` is the first one that was not over on the business date, ``earliest_open_deadline`` the
+    first of a delivery that no receiver has confirmed. ``reasons`` is None when the run's folder was cleared.
     """
 
     feed: str
@@ -51,6 +51,7 @@ class FeedFigures:
     business_date: date
     state: State
     problem: str | None = None
+    failure: str = ""
     last_published: date | None = None
     run: str | None = field(default=None, repr=False)
     counts: Counts = NO_COUNTS
@@ -120,7 +121,7 @@ def feed_figures(
     Raises :class:`StorageError` when single files of the run's folder are missing.
     """
     if feed_code in catalogue.broken_feeds:
-        return _broken(catalogue, feed_code, business_date)
+        return broken_figures(catalogue, feed_code, business_date)
     feed = catalogue.feed(feed_code)
     with ledger.read() as ledger_session:
         run = _run_to_report(ledger_session, feed_code, business_date)
@@ -133,7 +134,7 @@ def feed_figures(
             category_name=catalogue.category_of(feed).name_zh,
             business_date=business_date,
             state=_state(run),
-            problem=None if run is None else _without_paths(run.problem, settings),
+            problem=None if run is None else without_paths(run.problem, settings),
             last_published=_last_published(ledger_session, feed_code, business_date),
             file_findings=() if run is None else file_findings(run),
         )
@@ -152,8 +153,8 @@ def feed_figures(
     )
 
 
-def _broken(catalogue: Catalogue, feed_code: str, business_date: date) -> FeedFigures:
-    """A feed whose own file is wrong: nothing can run, and that is what must be seen first."""
+def broken_figures(catalogue: Catalogue, feed_code: str, business_date: date) -> FeedFigures:
+    """Figures of a feed whose own file is wrong: nothing can run, and that is what must be seen first."""
     problem = catalogue.broken_feeds[feed_code]
     department = Path(problem.file or feed_code).parent.name
     known = catalogue.departments.get(department)
@@ -167,6 +168,7 @@ def _broken(catalogue: Catalogue, feed_code: str, business_date: date) -> FeedFi
         business_date=business_date,
         state="failed",
         problem=f"{Path(problem.file or '').name} {problem.line or ''}: {problem.problem} — {problem.remedy}",
+        failure=type(problem).__name__,
         last_published=None,
     )
 
@@ -207,7 +209,7 @@ def _last_published(session: LedgerSession, feed: str, business_date: date) -> d
     )
 
 
-def _without_paths(problem: str | None, settings: Settings) -> str | None:
+def without_paths(problem: str | None, settings: Settings) -> str | None:
     """A problem without the folders of this installation: a page is passed on."""
     if problem is None:
         return None

@@ -1,4 +1,4 @@
-"""The scorecard pages: one per batch, one per department, an index. Inline everything, no personal data, no clock.
+"""The page of one batch: figures, reasons, repairs, gates, files, deliveries. No personal data, no clock.
 
 The same inputs give the same bytes: a page shows the business date and what the batch holds, never when or in
 which attempt it was made.
@@ -8,138 +8,140 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from functools import cache, reduce
-from operator import add, attrgetter
-from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import select
+from sqlalchemy.orm import Session as LedgerSession
 
-from pipelines.reporting.charts import outcome_segments, reason_bars
+from pipelines.ledger.quality_models import GateDecision, GateResult
+from pipelines.reporting.charts import outcome_segments
 from pipelines.reporting.counts import Counts, Ratio
 from pipelines.reporting.details import Details
-from pipelines.reporting.file_findings import file_finding_lines
-from pipelines.reporting.metrics import DepartmentFigures, FeedFigures
+from pipelines.reporting.languages import Language, Place, render
+from pipelines.reporting.metrics import FeedFigures
+from pipelines.reporting.problems import problem_text
 from pipelines.reporting.reasons import ReasonCount
+from pipelines.reporting.site_words import PageRule, PageRules, page_rule
 from pipelines.reporting.withdrawals import Withdrawal
-from pipelines.reporting.words import OWNERS, SEVERITIES, RuleTexts, chinese_date, rule_text
 
-TEMPLATES = Path(__file__).parent / "templates"
-CHARTED_REASONS = 10
 SHOWN_WITHDRAWALS = 50
+WHAT_IF_STEPS = 5
+BAR_WIDTH = 100
 
 
 @dataclass(frozen=True)
 class ReasonLine:
-    """One row of the table of reasons, with the rule's texts."""
+    """One row of the table of reasons. ``width`` of its bar in per cent of the longest."""
 
-    code: str
+    rule: PageRule
     severity: str
-    severity_name: str
-    message: str
-    fix: str
-    owner: str
     rows: int
     sole: int
-    share: str
+    share: Ratio
+    width: int
 
 
-def feed_page(
+@dataclass(frozen=True)
+class WhatIf:
+    """What 合规率 would at least be if the reasons up to this one were mended: rows that have no other reason."""
+
+    rule: PageRule
+    rows: int
+    before: Ratio
+    after: Ratio
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What the gates said about a run, those that failed first, and what somebody decided."""
+
+    results: tuple[GateResult, ...]
+    decisions: tuple[GateDecision, ...]
+
+
+def batch_path(figures: FeedFigures) -> str:
+    return f"batches/{figures.business_date.isoformat()}/{figures.feed}.html"
+
+
+def workbook_path(figures: FeedFigures) -> str:
+    return f"batches/{figures.business_date.isoformat()}/{figures.feed}.xlsx"
+
+
+def batch_page(
+    language: Language,
     figures: FeedFigures,
     details: Details | None,
-    texts: RuleTexts,
+    rules: PageRules,
     *,
+    category_en: str,
     endpoint_names: Mapping[str, str],
-    workbook: str | None,
+    gates: Gates,
+    has_workbook: bool,
     withdrawals: Sequence[Withdrawal] = (),
 ) -> str:
-    """The scorecard of one batch as HTML.
+    """The page of one batch as HTML.
 
-    ``details`` is None when the batch has no published run, ``workbook`` the file name beside the page, if one was
-    written, ``endpoint_names`` the Chinese names by endpoint code. ``withdrawals`` are what the feed's batches up to
-    this one suggest; of many the first are shown.
+    ``details`` is None when the batch has no published run, ``endpoint_names`` the Chinese names by endpoint code.
+    ``withdrawals`` are what the feed's batches up to this one suggest; of many the first are shown.
     """
-    return _render(
-        "feed.html.j2",
-        figures=figures,
-        counts=figures.counts,
-        details=details,
-        endpoints=endpoint_names,
-        workbook=workbook,
-        **_reasons(figures.reasons or (), figures.counts.received, texts),
-        file_findings=file_finding_lines(figures.file_findings, texts),
-        withdrawals=withdrawals[:SHOWN_WITHDRAWALS],
-        more_withdrawals=len(withdrawals[SHOWN_WITHDRAWALS:]),
-        believed=sum(one.believed for one in withdrawals),
-        segments=outcome_segments(figures.counts),
+    files = sorted(
+        ((page_rule(rules, one.rule), one) for one in figures.file_findings),
+        key=lambda pair: ("block", "warn", "info").index(pair[0].severity),
+    )
+    return render(
+        "batch.html.j2",
+        Place(batch_path(figures), language),
+        {
+            "figures": figures,
+            "counts": figures.counts,
+            "details": details,
+            "category_en": category_en,
+            "endpoints": endpoint_names,
+            "workbook": workbook_path(figures) if has_workbook else None,
+            "reasons": reason_lines(figures.reasons or (), figures.counts.received, rules),
+            "what_if": what_if(figures.reasons or (), figures.counts, rules),
+            "file_findings": files,
+            "gates": gates,
+            "rule_codes": rules,
+            "withdrawals": withdrawals[:SHOWN_WITHDRAWALS],
+            "more_withdrawals": len(withdrawals[SHOWN_WITHDRAWALS:]),
+            "believed": sum(one.believed for one in withdrawals),
+            "segments": outcome_segments(figures.counts),
+            "problem": None if figures.state == "published" else problem_text(figures),
+        },
     )
 
 
-def department_page(figures: DepartmentFigures, texts: RuleTexts, workbooks: Sequence[str]) -> str:
-    """The scorecard of a department: its figures summed and its feeds. ``workbooks``: feeds that have one."""
-    counts = figures.counts
-    return _render(
-        "department.html.j2",
-        figures=figures,
-        counts=counts,
-        workbooks=frozenset(workbooks),
-        **_reasons(figures.reasons, counts.received, texts),
-        segments=outcome_segments(counts),
-    )
-
-
-def index_page(departments: Sequence[DepartmentFigures], business_date: date, workbooks: Sequence[str]) -> str:
-    """All departments of a business date, the loudest first; feeds without data stand above everything."""
-    feeds = sorted((feed for department in departments for feed in department.feeds), key=attrgetter("loudness"))
-    counts = reduce(add, (feed.counts for feed in feeds), Counts())
-    return _render(
-        "index.html.j2",
-        departments=departments,
-        feeds=feeds,
-        silent=[feed for feed in feeds if feed.state != "published"],
-        counts=counts,
-        open_deadline=min((feed.earliest_open_deadline for feed in feeds if feed.earliest_open_deadline), default=None),
-        business_date=business_date,
-        workbooks=frozenset(workbooks),
-        segments=outcome_segments(counts),
-    )
-
-
-def _reasons(reasons: Sequence[ReasonCount], received: int, texts: RuleTexts) -> dict[str, Any]:
-    lines = []
-    for reason in reasons:
-        text = rule_text(texts, reason.code)
-        lines.append(
-            ReasonLine(
-                code=reason.code,
-                severity=reason.severity,
-                severity_name=SEVERITIES.get(reason.severity, reason.severity),
-                message=text.message_zh,
-                fix=text.fix_zh,
-                owner=OWNERS.get(text.owner, text.owner),
-                rows=reason.rows,
-                sole=reason.sole,
-                share=Ratio(reason.rows, received).text,
-            )
+def reason_lines(reasons: Sequence[ReasonCount], received: int, rules: PageRules) -> list[ReasonLine]:
+    """The reasons with their rules; bars share one scale."""
+    longest = max((reason.rows for reason in reasons), default=1)
+    return [
+        ReasonLine(
+            rule=page_rule(rules, reason.code),
+            severity=reason.severity,
+            rows=reason.rows,
+            sole=reason.sole,
+            share=Ratio(reason.rows, received),
+            width=max(1, BAR_WIDTH * reason.rows // longest),
         )
-    return {"reasons": lines, "bars": reason_bars(reasons[:CHARTED_REASONS], texts)}
+        for reason in reasons
+    ]
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,}"
-    environment.filters["chinese_date"] = chinese_date
-    return environment
+def what_if(reasons: Sequence[ReasonCount], counts: Counts, rules: PageRules) -> list[WhatIf]:
+    """Step by step, the reasons that alone keep out most rows; a row with two reasons is not counted for either."""
+    steps, mended, before = [], 0, counts.compliance
+    for reason in sorted((one for one in reasons if one.sole), key=lambda one: (-one.sole, one.code))[:WHAT_IF_STEPS]:
+        mended += reason.sole
+        after = Ratio(min(counts.accepted + mended, counts.reportable), counts.reportable)
+        steps.append(WhatIf(page_rule(rules, reason.code), reason.sole, before, after))
+        before = after
+    return steps
 
 
-def _render(template: str, **context: Any) -> str:
-    return _environment().get_template(template).render(**context)
+def gates_of(session: LedgerSession, run: str) -> Gates:
+    """What the gates said about a run and what was decided about it."""
+    results = session.scalars(select(GateResult).where(GateResult.run == run))
+    decisions = session.scalars(select(GateDecision).where(GateDecision.run == run).order_by(GateDecision.id))
+    order = {"fail": 0, "pass": 1, "not_applicable": 2}
+    ranked = sorted(results, key=lambda one: (order.get(one.outcome, 3), one.gate, one.item))
+    return Gates(tuple(ranked), tuple(decisions))

@@ -103,6 +103,16 @@ def test_nothing_is_delivered_before_it_is_consolidated(bag: DagBag) -> None:
     assert order(bag.dags["deliver"]) == ["consolidate", "send"]
 
 
+def test_reports_and_data_docs_are_built_once_a_night_after_the_feeds_and_do_not_wait_for_each_other(
+    bag: DagBag,
+) -> None:
+    dag = bag.dags["steward_reports"]
+    assert sorted(order(dag)) == ["build", "data_docs"]
+    assert not any(task.upstream_task_ids for task in dag.tasks)
+    assert dag.timetable == BusinessDayTimetable("0 7 * * *")
+    assert all(int(cron.split()[1]) < 7 for cron in feed_schedules(Settings()).values())
+
+
 def test_no_dag_overtakes_itself_or_catches_up_unasked(bag: DagBag) -> None:
     for dag in bag.dags.values():
         assert dag.max_active_runs == 1

@@ -56,8 +56,10 @@ def test_every_planted_defect_is_found_and_no_clean_row_is_accused(judged: tuple
     by_line: dict[int, list[dict[str, str]]] = {}
     for row in planted(feed):
         by_line.setdefault(int(row["line"]), []).append(row)
+    # A rule on a set of rows accuses all of its rows: it cannot know which of them is wrong.
+    own = {line: {reason for reason in v.reasons if not reason.startswith("SET-")} for line, v in verdicts.items()}
     accused = {
-        line: v for line, v in verdicts.items() if line not in by_line and (v.outcome != "accepted" or v.reasons)
+        line: v for line, v in verdicts.items() if line not in by_line and (v.outcome != "accepted" or own[line])
     }
     assert not accused, f"{len(accused)} clean rows, the first: {sorted(accused.items())[0]}"
     missed = Counter()

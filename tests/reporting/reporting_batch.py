@@ -43,6 +43,16 @@ class RuleStub:
     message_zh: str
     fix_zh: str
     owner: str = "department"
+    message_en: str = "something is wrong"
+    fix_en: str = "please correct it"
+    source: str = "示例标准"
+    family: str = "format"
+    dimension: str = "validity"
+    scope: str = "row"
+    version: int = 1
+    since: date = date(2018, 7, 25)
+    until: date | None = None
+    waivable: bool = True
 
 
 RULES = {
@@ -169,8 +179,9 @@ def make_run(feed: str, day: date, state: str, **values: object) -> Run:
 def small_installation(tmp_path: Path) -> Iterator[Installation]:
     """Two departments with three feeds; one batch of one feed is published."""
     root = tmp_path / "root"
-    for name in ("categories", "code_lists", "endpoints"):
+    for name in ("categories", "code_lists", "endpoints", "figures"):
         shutil.copytree(PROJECT_ROOT / "schemas" / name, root / "schemas" / name)
+    shutil.copy(PROJECT_ROOT / "schemas" / "repairs.yaml", root / "schemas")
     endpoint = next((root / "schemas" / "endpoints").glob("*.yaml")).stem
     for department, name in (("shichang", "示例市市场监督管理局（合成）"), ("huanbao", "示例市生态环境局（合成）")):
         folder = root / "schemas" / "departments" / department

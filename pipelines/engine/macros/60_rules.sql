@@ -26,7 +26,7 @@ CREATE OR REPLACE MACRO is_garbled(value) AS
 -- words and personal data look for: one pass over all of them, so that the exact questions are only asked of the few rows
 -- that answer yes.
 CREATE OR REPLACE MACRO is_suspect_text(value) AS
-    regexp_matches(value, '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{200B}-\x{200F}\x{2028}\x{2029}\x{E000}-\x{F8FF}\x{FEFF}\x{FFFD}\x{F0000}-\x{10FFFD}锟烫屯<&]|[0-9]{11}|#[A-Z]|(?:^|\n)=|住址|户籍|住所地|简易程序|当场处罚|当场作出|国家秘密|涉密');
+    regexp_matches(value, '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{200B}-\x{200F}\x{2028}\x{2029}\x{E000}-\x{F8FF}\x{FEFF}\x{FFFD}\x{F0000}-\x{10FFFD}锟烫屯<&āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ]|[0-9]{11}|#[A-Z]|(?:^|\n)=|住址|户籍|住所地|简易程序|当场处罚|当场作出|国家秘密|涉密');
 
 -- The same for names that are masked or have lost characters.
 CREATE OR REPLACE MACRO is_suspect_name(value) AS regexp_matches(value, '[*＊某Xx×╳?？〓□■<脱]');
@@ -34,6 +34,10 @@ CREATE OR REPLACE MACRO is_suspect_name(value) AS regexp_matches(value, '[*＊�
 -- What receivers refuse as special characters: control and zero-width characters, markup and its entities.
 CREATE OR REPLACE MACRO has_special_characters(value) AS
     regexp_matches(value, '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{200B}-\x{200F}\x{2028}\x{2029}\x{FEFF}]|</?[A-Za-z!][^<>]{0,200}>|&(?:nbsp|lt|gt|amp|quot|#[0-9]{2,5});');
+
+-- The reading of a character in brackets behind it, "關(guān)": what a browser's reading aid leaves in a copied text.
+CREATE OR REPLACE MACRO has_pinyin(value) AS
+    regexp_matches(value, '[\x{4E00}-\x{9FFF}][(（][a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*[)）]');
 
 -- Rare characters that were lost on the way: a question mark, 〓 or □ inside a name.
 CREATE OR REPLACE MACRO has_lost_characters(value) AS
