@@ -8,6 +8,7 @@ from typing import Literal
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
+from pipelines.catalogue.headers import stated_unit
 from pipelines.catalogue.origins import field_origins
 
 Obstacle = Literal["constant", "joined", "split", "shared", "absent"]
@@ -20,7 +21,7 @@ class Target:
     ``constant``: the feed's own configuration fills the field. ``joined``, ``split``: the field is made of several
     columns or of a part of one, so that its value does not say what the cells have to be. ``shared``: another field is
     made of the same column in that way. ``absent``: the extract has no column for it. ``unit`` is the unit in which
-    the column is read when it is not the standard's.
+    the column is read, where the feed or the header says so.
     """
 
     column: str | None
@@ -30,6 +31,8 @@ class Target:
 
 def correction_targets(columns: Sequence[str], feed: Feed, category: Category) -> dict[str, Target]:
     """Field code → target, for every field of ``category`` in an extract with these source columns.
+
+    The status of an older edition, where it fills no field, is among them.
 
     ``feed`` is the feed as it holds for this extract.
     """
@@ -41,7 +44,8 @@ def correction_targets(columns: Sequence[str], feed: Feed, category: Category) -
         for column in origin.columns
     }
     targets: dict[str, Target] = {}
-    for code in category.field_codes:
+    amounts = {field.code for field in category.fields if field.type == "amount"}
+    for code in dict.fromkeys((*category.field_codes, *origins)):
         origin = origins.get(code)
         if origin is None:
             targets[code] = Target(None, "absent")
@@ -54,5 +58,6 @@ def correction_targets(columns: Sequence[str], feed: Feed, category: Category) -
         elif origin.columns[0] in made_of:
             targets[code] = Target(None, "shared")
         else:
-            targets[code] = Target(origin.columns[0], unit=origin.how.unit)
+            stated = stated_unit(origin.columns[0]) if code in amounts else None
+            targets[code] = Target(origin.columns[0], unit=origin.how.unit or stated)
     return targets

@@ -202,7 +202,9 @@ def _find(session: Session, book: CorrectedWorkbook, parts: Sequence[RowsPart]) 
     for number, part in enumerate(parts):
         shown = [(f"o{columns.index(column)}", column) for column in part.columns]
         differs = ", ".join(
-            f"CASE WHEN r.{alias} IS NOT NULL AND length(coalesce(f.{identifier(column)}, '')) <= {LONGEST_CELL} "
+            # Most cells are equal to the byte; only the others are worth a closer look.
+            f"CASE WHEN r.{alias} <> coalesce(f.{identifier(column)}, '') "
+            f"AND length(coalesce(f.{identifier(column)}, '')) <= {LONGEST_CELL} "
             f"AND {_bare(f'r.{alias}')} <> {_bare(f'f.{identifier(column)}')} THEN {place} END"
             for place, (alias, column) in enumerate(shown)
         )

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
+import pyarrow.parquet as pq
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 from rich.console import Console
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from pipelines import cli
 from pipelines.errors import StorageError
 from pipelines.identity.synthetic import synthetic_uscc
 from pipelines.intake.landing import landed_path
@@ -292,3 +295,46 @@ def test_rows_as_they_were_sent_are_kept_and_the_trace_names_the_correction(
     assert "示例经办" in text
     assert "更正.xlsx" in text
     assert result.sha256[:12] in text
+
+
+def test_the_command_takes_several_files_and_says_what_became_of_each(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("root", "inbox", "home"):
+        monkeypatch.setenv(f"GUIJI_{name.upper()}", str(tmp_path / name))
+    out = published_with(installation, wrong_row(3), wrong_row(4))
+    fill(out, tmp_path / "good.xlsx", {(2, FIELD_CODE): RIGHT, (3, FIELD_CODE): "还是不对"})
+    (tmp_path / "bad.xlsx").write_bytes(b"no workbook")
+    files = [str(tmp_path / name) for name in ("bad.xlsx", "good.xlsx")]
+    said = CliRunner().invoke(cli.app, ["resubmit", *files, "--by", "示例经办"])
+    assert said.exit_code == 10, said.output
+    assert "2 corrections applied, 1 of them in rows with problems left, 0 cells refused" in said.output
+    assert "bad.xlsx: " in said.output
+    with installation.context.ledger.read() as session:
+        (found,) = session.scalars(select(Resubmission))
+    assert (found.by, found.name, found.corrections, found.refused) == ("示例经办", "good.xlsx", 2, 0)
+    assert Path(said.output.split("Answer: ")[1].strip().splitlines()[0]).is_file()
+
+
+def test_a_field_that_has_to_be_empty_is_emptied(installation: Installation, tmp_path: Path) -> None:
+    out = published_with(installation, wrong_row(3))
+    fill(out, tmp_path / "back.xlsx", {(2, FIELD_CODE): "（空）"})
+    result = send_back(installation, tmp_path / "back.xlsx")
+    run = installation.context.settings.runs / result.run
+    (correction,) = pq.read_table(run / "corrections.parquet").to_pylist()
+    assert (correction["old_value"], correction["new_value"], correction["by"]) == (WRONG, None, "示例经办")
+    assert pq.read_table(run / "rows" / "000.parquet")["统一社会信用代码"].to_pylist() == [None]
+    assert pq.read_table(run / "rows" / "000.sent")["统一社会信用代码"].to_pylist() == [WRONG]
+
+
+def test_the_answer_names_cells_and_reasons_and_holds_no_value(installation: Installation, tmp_path: Path) -> None:
+    out = published_with(installation, wrong_row(3), wrong_row(4))
+    fill(out, tmp_path / "back.xlsx", {(2, FIELD_CODE): RIGHT, (3, FIELD_CODE): "仍然不对"})
+    result = send_back(installation, tmp_path / "back.xlsx")
+    told = answer(result)
+    assert [(line[1], line[3]) for line in told["已采用"]] == [(3, "已通过，新入库"), (4, "仍有问题")]
+    assert told["已采用"][0][4] is None
+    assert told["已采用"][1][4]
+    everything = str(told)
+    assert RIGHT not in everything
+    assert "仍然不对" not in everything
