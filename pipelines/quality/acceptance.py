@@ -12,7 +12,9 @@ from datetime import date
 from pipelines.catalogue.categories import Category
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.errors import CatalogueError
-from pipelines.quality.compile import VERDICTS, judge
+from pipelines.quality.checks import check_of
+from pipelines.quality.compile import parameters, refuse_faulty
+from pipelines.quality.facts import FACTS, create_plain_facts
 from pipelines.quality.rules import Rule, Suite
 from pipelines.quality.suite import load_rules
 from pipelines.settings import Settings
@@ -61,20 +63,21 @@ def find_refusals(session: Session, suite: Suite, category: Category, business_d
     """
     fields = ", ".join(_as_standard(field.code, field.type) for field in category.fields)
     beside = ", ".join(identifier(name) for name in _BESIDE_FIELDS)
-    session.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_STANDARD} AS SELECT row_number() OVER () - 1 AS row_no, {beside}, "
-        f"NULL::VARCHAR AS excluded_reason, NULL::VARCHAR AS source_timestamp, {fields} FROM {identifier(versions)}"
+    session.execute(f"CREATE OR REPLACE TEMP VIEW {_STANDARD} AS SELECT {beside}, {fields} FROM {identifier(versions)}")
+    create_plain_facts(session, category, _STANDARD)
+    checks = [check_of(rule, parameters(business_date)) for rule in suite.rules]
+    refuse_faulty(session, suite.rules, checks)
+    first = " ".join(
+        f"WHEN {check.broken} THEN {literal(rule.code)}" for rule, check in zip(suite.rules, checks, strict=True)
     )
-    judge(session, suite, category, business_date, _STANDARD)
     texts = " ".join(
         f"WHEN {literal(rule.code)} THEN {literal(f'{rule.code} {rule.message_zh} ({rule.message_en})')}"
         for rule in suite.rules
     )
     session.execute(
-        f"CREATE OR REPLACE TABLE {REFUSALS} AS SELECT {beside}, reasons[1] AS rule, "
-        f"left(CASE reasons[1] {texts} END, {_LONGEST_REASON}) AS reason "
-        f"FROM {VERDICTS} JOIN {_STANDARD} USING (row_no) WHERE blocking;"
-        f"DROP TABLE {_STANDARD}"
+        f"CREATE OR REPLACE TABLE {REFUSALS} AS "
+        f"SELECT {beside}, rule, left(CASE rule {texts} END, {_LONGEST_REASON}) AS reason "
+        f"FROM (SELECT {beside}, CASE {first} END AS rule FROM {FACTS}) WHERE rule IS NOT NULL"
     )
     return session.count(REFUSALS)
 

@@ -32,7 +32,7 @@ def judge(
     """
     checks = [check_of(rule, parameters(business_date)) for rule in suite.rules]
     create_facts(session, category, relation)
-    _refuse_faulty(session, suite.rules, checks)
+    refuse_faulty(session, suite.rules, checks)
     broken = _words("broken", [check.broken for check in checks])
     conditions = list(dict.fromkeys(check.applies for check in checks))
     applied = _words("applied", conditions)
@@ -112,8 +112,11 @@ def _count(session: Session, suite: Suite, condition_places: Sequence[int]) -> N
     session.execute(f"INSERT INTO {RULE_COUNTS} VALUES {values}")
 
 
-def _refuse_faulty(session: Session, rules: Sequence[Rule], checks: Sequence[Check]) -> None:
-    """Bind all rules at once; only when that fails, look for the one to blame."""
+def refuse_faulty(session: Session, rules: Sequence[Rule], checks: Sequence[Check]) -> None:
+    """Bind all rules at once to ``facts``; only when that fails, look for the one to blame.
+
+    Raises :class:`CatalogueError` that names it.
+    """
 
     def bind(selected: Sequence[Check]) -> None:
         expressions = ", ".join(f"({check.applies}), ({check.holds})" for check in selected)

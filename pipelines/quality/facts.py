@@ -53,6 +53,21 @@ def create_facts(session: Session, category: Category, relation: str) -> None:
     )
 
 
+def create_plain_facts(session: Session, category: Category, relation: str) -> None:
+    """Make the view ``facts`` over rows that are looked at once, by few rules.
+
+    It has all columns of ``relation`` and the derived columns ``X_date``, ``X_amount``, ``X_year``, ``X_joined`` and
+    ``X_verdict`` of :func:`create_facts`, each computed only where a rule asks for it.
+    """
+    derived = [
+        f"{_derivation(category, field, f'standard.{identifier(field.code)}')} AS {identifier(name)}"
+        for field in category.fields
+        if (name := derived_column(category, field)) is not None
+    ]
+    columns = ", ".join(["standard.*", *derived])
+    session.execute(f"CREATE OR REPLACE TEMP VIEW {FACTS} AS SELECT {columns} FROM {identifier(relation)} AS standard")
+
+
 def has_facts(session: Session) -> bool:
     """Whether :func:`create_facts` was called in this session."""
     return bool(session.one("SELECT count(*) FROM duckdb_views() WHERE view_name = $name", {"name": FACTS})[0])
