@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Date, DateTime, and_, column, func, or_, select, values
 from sqlalchemy.orm import Session as LedgerSession
+from sqlalchemy.orm import aliased
 
 from pipelines.catalogue.figure_profiles import Clock
 from pipelines.deadlines.calendar import WorkingCalendar
@@ -80,6 +81,15 @@ def _by_acceptance(
     if clock.endpoint is not None:
         wanted = and_(wanted, Outbox.endpoint == clock.endpoint)
     days = sorted(ledger.scalars(select(Outbox.decision_date).where(wanted).distinct()))
+    # A version that was refused does not stop the clock of its record: what counts is the first that was taken.
+    other = aliased(Outbox)
+    first_taken = (
+        select(func.min(other.accepted_at))
+        .where(other.endpoint == Outbox.endpoint, other.feed == Outbox.feed, other.record_key == Outbox.record_key)
+        .where(Outbox.operation == _OPERATIONS["new"])
+        .scalar_subquery()
+    )
+    taken = func.coalesce(Outbox.accepted_at, first_taken)
     counts = {"all": 0, "on_time": 0, "late": 0, "open": 0}
     for start in range(0, len(days), _DAYS_AT_ONCE):
         over = [
@@ -87,13 +97,11 @@ def _by_acceptance(
             for day in days[start : start + _DAYS_AT_ONCE]
         ]
         limits = values(column("decision_date", Date), column("over_at", DateTime), name="limits").data(over).cte()
-        was_late = or_(
-            Outbox.accepted_at >= limits.c.over_at, and_(Outbox.accepted_at.is_(None), limits.c.over_at <= at)
-        )
+        was_late = or_(taken >= limits.c.over_at, and_(taken.is_(None), limits.c.over_at <= at))
         total, on_time, late = ledger.execute(
             select(
                 func.count(),
-                func.count().filter(Outbox.accepted_at < limits.c.over_at),
+                func.count().filter(taken < limits.c.over_at),
                 func.count().filter(was_late),
             )
             .select_from(Outbox)

@@ -19,7 +19,7 @@ from pipelines.operations.context import Context
 from pipelines.operations.figures import recompute, recompute_open
 from pipelines.reporting.figures import Figure, figures_by, figures_by_day, figures_by_month, silences
 from tests.databases import new_postgresql_database
-from tests.operations.small_feed import FEED, MONDAY, TUESDAY, rows
+from tests.operations.small_feed import FEED, MONDAY, THURSDAY, TUESDAY, Installation, row, rows
 from tests.reporting.figure_month import FIRST, LAST, OTHER, Month, beijing
 
 
@@ -164,6 +164,18 @@ def test_figures_follow_from_the_files_of_the_runs(context: Context) -> None:
         (accepted, reportable),
     ]
     assert values(suzhou, "timeliness") == [(on_time, len(new))]
+
+
+def test_days_to_close_are_those_of_problems_that_were_mended(tmp_path: Path) -> None:
+    small = Installation(tmp_path)
+    small.publish(MONDAY, [row(1), row(2, 处罚类别="无此类别"), row(3, 处罚类别="无此类别")])
+    small.publish(THURSDAY, [row(2)])
+    profile = small.context.catalogue.profile("national")
+    monday, thursday = figures_by_day(small.context.ledger, profile, MONDAY, THURSDAY)
+    # Number 2 was open for three days, number 3 still is.
+    assert values(monday.figures, "days_to_close") == [(0, 0)]
+    assert values(thursday.figures, "days_to_close") == [(3, 1)]
+    assert thursday.figures["days_to_close"].text == "3.0"
 
 
 def test_the_longest_silence_stands_first(context: Context) -> None:
