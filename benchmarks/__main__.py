@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.intake import CLEAN_FLOOR, CLEAN_UTF8, FLOOR, GB18030, UTF8
 from benchmarks.penalty_rows import write_penalty_rows
 
-MEASUREMENTS = ("floor", "guiji", "pandas", "intake", "workbooks", "database", "quality")
+MEASUREMENTS = ("floor", "guiji", "pandas", "intake", "workbooks", "problem_workbook", "database", "quality")
 # Takes a few minutes and gigabytes of disk: only when asked for.
 ON_DEMAND = ("memory",)
 
@@ -58,6 +58,9 @@ def conclusions(results: dict[str, dict[str, float]]) -> Iterator[str]:
             share = parts[f"{server} bare cursor"] / parts[f"{server} feed"]
             aim = "of the rows a second of a bare cursor loop (aim: at least 60 %)"
             yield f"a database feed on {server} has {share:.0%} {aim}"
+    if parts := results.get("problem_workbook"):
+        ratio = parts["problem workbook"] / parts["xlsxwriter alone"]
+        yield f"a department workbook takes {ratio:.2f} × xlsxwriter alone with the same cells (aim: at most 2)"
     if parts := results.get("workbooks"):
         ratio = parts["workbook to rows"] / parts["python-calamine alone"]
         yield f"a workbook takes {ratio:.2f} × python-calamine alone (aim: at most 2)"

@@ -1,4 +1,7 @@
-"""Scorecards and department workbooks of a business date, ready before the stewards come in at eight."""
+"""Scorecards, department workbooks and Data Docs of a business date, ready before the stewards come in at eight.
+
+Once per night, after all feeds; the Data Docs are a task of their own, so that neither waits for the other.
+"""
 
 # Steps are imported inside their tasks: a DAG file is parsed every half minute, and parsing must stay cheap.
 # ruff: noqa: PLC0415
@@ -26,7 +29,15 @@ def steward_reports() -> None:
 
         return build_reports(business_date(get_current_context()))
 
+    @task
+    @step
+    def data_docs() -> str:
+        from pipelines.operations.data_docs import build_night_docs
+
+        return build_night_docs(business_date(get_current_context()))
+
     build()
+    data_docs()
 
 
 steward_reports()

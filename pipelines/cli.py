@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipelines import cli_feeds, cli_figures, cli_gates, cli_rules, cli_tasks, cli_waivers
+from pipelines import (
+    cli_corrections,
+    cli_feeds,
+    cli_figures,
+    cli_gates,
+    cli_rehearsal,
+    cli_rules,
+    cli_tasks,
+    cli_waivers,
+)
 from pipelines.cli_console import err, out
 from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
 
@@ -37,11 +46,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_feeds.app, name="feeds")
+cli_rehearsal.register(cli_rules.app)
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_gates.app, name="gates")
 app.add_typer(cli_tasks.app, name="tasks")
 app.add_typer(cli_waivers.app, name="waivers")
 app.add_typer(cli_figures.app, name="figures")
+app.command()(cli_corrections.resubmit)
 
 Day = Annotated[
     datetime | None,
@@ -92,9 +103,10 @@ def run(
     A feed that fails stops itself only. Running the same date again is safe: the same bytes are a no-op.
     """
     from pipelines.operations.context import open_context
+    from pipelines.operations.data_docs import build_docs
     from pipelines.operations.deliveries import consolidate_stores
     from pipelines.operations.night import run_night
-    from pipelines.operations.reports import build_docs, build_site
+    from pipelines.operations.reports import build_site
 
     context = open_context()
     chosen = business_date(day)
@@ -212,11 +224,11 @@ def clock(
 
     lines = read_clock(open_context(), today.date() if today else None)
     table = Table(title="Records owed and not accepted yet, by deadline (时限)")
-    for name in ("endpoint", "feed", *BUCKETS, "rejected", "provisional"):
+    for name in ("endpoint", "feed", *BUCKETS, "rejected", "withheld", "provisional"):
         table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right", overflow="fold")
     for line in lines:
         counts = [str(line.counts[name]) for name in BUCKETS]
-        table.add_row(line.endpoint, line.feed, *counts, str(line.rejected), str(line.provisional))
+        table.add_row(line.endpoint, line.feed, *counts, *map(str, (line.rejected, line.withheld, line.provisional)))
     out.print(table if lines else "Nothing is owed.")
 
 
@@ -224,7 +236,8 @@ def clock(
 def report(day: Day = None) -> None:
     """Build the scorecards and department workbooks of a business date and say where they are."""
     from pipelines.operations.context import open_context
-    from pipelines.operations.reports import build_docs, build_site
+    from pipelines.operations.data_docs import build_docs
+    from pipelines.operations.reports import build_site
 
     context = open_context()
     with progress_bar() as bar:

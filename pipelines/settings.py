@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     """Paths and limits of one installation.
 
     ``root`` holds what is configured (``schemas/``, ``expectations/``), ``home`` what is produced (landing,
-    runs, records, ledger, reports), ``inbox`` what departments drop. Nothing else is read or written.
+    runs, records, ledger, reports), ``inbox`` what departments drop, ``subject_registry`` (optional) a CSV or Parquet
+    file with the columns ``code`` and ``name`` of organisations. Nothing else is read or written. ``waiver_days`` is
+    how many days a waiver may hold at most.
     """
 
     model_config = SettingsConfigDict(env_prefix="GUIJI_", extra="ignore")
@@ -24,8 +26,11 @@ class Settings(BaseSettings):
     home: Path = PROJECT_ROOT / "var"
     inbox: Path = PROJECT_ROOT / "data_samples"
     ledger_url: str | None = None
+    subject_registry: Path | None = None
+    waiver_days: int = Field(default=365, ge=1)
     threads: int = Field(default=2, ge=1)
     memory_limit: str = "2GB"
+    data_docs_nights: int = Field(default=30, ge=1)
 
     @cached_property
     def home_path(self) -> Path:
@@ -55,12 +60,22 @@ class Settings(BaseSettings):
         return self.home_path / "records"
 
     @property
+    def findings(self) -> Path:
+        """One Delta table: every failing row of every batch with every reason."""
+        return self.home_path / "findings"
+
+    @property
     def reports(self) -> Path:
         return self.home_path / "reports"
 
     @property
+    def answers(self) -> Path:
+        """What departments are told about the corrected workbooks they sent back."""
+        return self.home_path / "answers"
+
+    @property
     def data_docs(self) -> Path:
-        """What Great Expectations has to say, one folder per business date."""
+        """What Great Expectations has to say, one folder per business date; the last ``data_docs_nights`` are kept."""
         return self.home_path / "data_docs"
 
     @property

@@ -158,7 +158,7 @@ def market_penalty(rng: Random, number: int, subject: Subject | Person) -> Row:
     cells["案件程序"] = "普通程序"
     cells["经办科室"] = rng.choice(_SECTIONS)
     decided = cells["JDRQ"]
-    assert isinstance(decided, date)  # noqa: S101 - _penalty put it there
+    assert isinstance(decided, date)
     cells["更新时间"] = (
         f"{min(decided + timedelta(days=rng.randrange(3)), date(2026, 11, 19)):%Y-%m-%d} "
         f"{8 + rng.randrange(10):02d}:{rng.randrange(60):02d}:{rng.randrange(60):02d}"

@@ -235,8 +235,13 @@ DEFECTS = (
     _remarked("document_number_is_the_licence_number", 22, "C05a", _licence_number_only),
     _remarked("phone_in_facts", 69, "PII-SY", _phone_in_facts),
     _remarked("amount_without_class", 47, "C07e", lambda row, rng: _amount_without_class(row)),
-    _remarked(
-        "several_parties", 27, "SUBJ-02", change("XDR_MC", lambda name: f"{name}；示例市样本商贸第9999号有限公司")
+    # The department has to split it. It keeps its place among these: the samples are drawn in the order of the list.
+    Defect(
+        "several_parties",
+        27,
+        "quarantined",
+        ("SUBJ-02",),
+        change("XDR_MC", lambda name: f"{name}；示例市样本商贸第9999号有限公司"),
     ),
     _remarked("lost_character", 60, "LOST-FRDB", change("FRDB", lambda name: f"{name[:3]}?")),
     _remarked("registration_internal_number", 19, "CODE-XDR_GSZC", put("XDR_GSZC", "1199000000MA9001")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from pipelines.catalogue.authorities import Authorities, load_authorities
 from pipelines.catalogue.categories import Category, load_category
 from pipelines.catalogue.code_lists import CodeList, load_code_list
 from pipelines.catalogue.edition_loading import load_edition
@@ -40,6 +41,7 @@ class Catalogue:
     feeds: dict[str, Feed]
     broken_feeds: dict[str, CatalogueError]
     profiles: dict[str, FigureProfile] = field(default_factory=dict)
+    authorities: Authorities = field(default_factory=Authorities)
 
     @property
     def feed_codes(self) -> list[str]:
@@ -109,6 +111,13 @@ def _load(schemas: Path) -> Catalogue:
                 raise document.error(
                     f"unknown category {name}", remedy="name a category of this catalogue", at=("categories",)
                 )
+        for name in endpoint.acceptance:
+            if not (settings.expectations / "acceptance" / f"{name}.json").is_file():
+                raise document.error(
+                    f"there is no acceptance profile {name}",
+                    remedy="name one of expectations/acceptance, without .json",
+                    at=("acceptance",),
+                )
         endpoints[endpoint.endpoint] = endpoint
     departments = {}
     for path in sorted((schemas / "departments").glob("*/department.yaml")):
@@ -129,4 +138,6 @@ def _load(schemas: Path) -> Catalogue:
         except CatalogueError as error:
             broken[feed_code(path)] = error
     profiles = load_profiles(schemas / "figures", set(endpoints))
-    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken, profiles)
+    dictionary = schemas / "authorities.yaml"
+    authorities = load_authorities(read(dictionary)) if dictionary.is_file() else Authorities()
+    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken, profiles, authorities)

@@ -27,7 +27,8 @@ class Field(Strict):
 
     ``length`` counts ``length_unit`` (characters, or bytes in GBK or UTF-8: receivers differ). ``amount``
     fields are in 万元, ``DECIMAL(18, 6)``. A ``restricted`` field never leaves the sharing platforms and is
-    masked before it may appear in findings.
+    masked before it may appear in findings. ``stated_in`` is the text field that states an amount in words too,
+    behind one of the words of ``stated_after``.
     """
 
     code: str
@@ -41,6 +42,8 @@ class Field(Strict):
     code_list: str | None = None
     code_system: CodeSystem | None = None
     open_end: bool = False
+    stated_in: str | None = None
+    stated_after: tuple[str, ...] = ()
     exposure: Literal["public", "restricted"] = "public"
     aliases: tuple[str, ...] = ()
     source: str
@@ -66,6 +69,8 @@ class Roles(Strict):
     source_unit: str
     source_unit_code: str
     status: str | None = None
+    content: str | None = None
+    fine: str | None = None
 
 
 class Template(Strict):
@@ -143,6 +148,12 @@ def load_category(document: Document, code_lists: set[str]) -> Category:
             )
         if field.type == "code" and field.code_system is None:
             raise document.error(f"{field.code}: code_system is missing", remedy="name the code system", at=at)
+        if field.stated_in is not None and (field.stated_in not in codes or not field.stated_after):
+            raise document.error(
+                f"{field.code}: stated_in needs a field of the category and words in stated_after",
+                remedy="name the text field and the words behind which the amount stands",
+                at=(*at, "stated_in"),
+            )
         if field.required == "conditional" and not field.condition:
             raise document.error(f"{field.code}: condition is missing", remedy="say when it is required", at=at)
         for header in (field.code, field.name_zh, *field.aliases):

@@ -31,7 +31,8 @@ class Endpoint(Strict):
     """A receiver that speaks REST with JSON packages and per-record receipts.
 
     ``url_variable`` and ``token_variable`` name environment variables: no address with credentials and no
-    secret ever stands in a file. ``restricted_fields`` are sent only to government sharing platforms.
+    secret ever stands in a file. ``restricted_fields`` are sent only to government sharing platforms. ``acceptance``
+    names the profiles in ``expectations/acceptance`` that say what this receiver takes.
     """
 
     endpoint: str = Value(pattern=r"^[a-z][a-z0-9_]*$")
@@ -51,6 +52,7 @@ class Endpoint(Strict):
     retry: Retry = Retry()
     receipt_wait_seconds: float = Value(default=60.0, gt=0)
     results: ResultMeaning
+    acceptance: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _restricted_fields_stay_inside(self) -> Self:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field as Value
+from pydantic import field_validator
 
 from pipelines.catalogue.formats import Format
+from pipelines.catalogue.gate_settings import Gates
 from pipelines.catalogue.mappings import Column
-from pipelines.catalogue.sources import Source
+from pipelines.catalogue.sources import FileSource, Source
 from pipelines.catalogue.yaml_layers import Layer, LayeredDocument, lay
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 from pipelines.errors import CatalogueError
@@ -22,13 +24,26 @@ OWN_KEYS = frozenset({"feed", "name_zh", "category", "department", "extracts"})
 
 
 class Department(Strict):
-    """Who produces records. ``contact`` is an office, not a person; ``feeds`` are settings of all its feeds."""
+    """Who produces records. ``contact`` is an office, not a person; ``feeds`` are settings of all its feeds.
+
+    ``regions``: where the department may decide, as the first digits of region codes; empty says nothing about it.
+    ``corrections`` is where its workbooks come back to, filled in.
+    """
 
     department: str = Value(pattern=r"^[a-z][a-z0-9_]*$")
     name_zh: str
     uscc: str
     contact: str | None = None
+    regions: tuple[str, ...] = ()
     feeds: dict[str, Any] = Value(default_factory=dict)
+    corrections: FileSource | None = None
+
+    @field_validator("corrections")
+    @classmethod
+    def _are_no_extracts(cls, value: FileSource | None) -> FileSource | None:
+        if value is not None and (value.dated_by == "column" or value.totals is not None):
+            raise ValueError("workbooks that come back have neither a date column nor control totals")
+        return value
 
 
 class Exclusion(Strict):
@@ -111,6 +126,7 @@ class Feed(Strict):
     dump: Literal["increment", "full"] = "increment"
     withdrawals: Withdrawals = Withdrawals()
     volume: Volume = Volume()
+    gates: Gates = Gates()
     extracts: tuple[ExtractSettings, ...] = ()
     department: str = ""
 

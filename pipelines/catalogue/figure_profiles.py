@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
+from pydantic import Discriminator, Tag, model_validator
 from pydantic import Field as Value
-from pydantic import model_validator
 
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 
@@ -155,10 +155,19 @@ class FigureProfile(_Profile):
         raise KeyError(code)
 
 
+def _kind_of(entry: object) -> str:
+    return "code" if isinstance(entry, str) else "definition"
+
+
 class _ProfileFile(_Profile):
     """A profile as written: a code stands for the definition of ``shared.yaml``."""
 
-    figures: tuple[str | FigureDefinition, ...] = Value(min_length=1)
+    figures: tuple[
+        Annotated[
+            Annotated[str, Tag("code")] | Annotated[FigureDefinition, Tag("definition")], Discriminator(_kind_of)
+        ],
+        ...,
+    ] = Value(min_length=1)
 
 
 class _Shared(Strict):

@@ -398,4 +398,5 @@ class DatabaseSource(AnySource):
         return self
 
 
+FileSource = Annotated[FolderSource | SftpSource, Value(discriminator="kind")]
 Source = Annotated[FolderSource | SftpSource | HttpSource | DatabaseSource, Value(discriminator="kind")]

@@ -36,8 +36,9 @@ _IS_CONFLICT = {
 def settle_batch(session: Session, conflict: Conflict) -> None:
     """Create the table ``settled`` from ``standard``, ``keyed``, ``verdicts``, ``withheld`` and ``tombstones``.
 
-    Columns: row_no, record_key, content_hash, document_key, subject_key, outcome, reasons, blocking,
-    survivor (row_no of the row that stands for this one, NULL when it stands for itself).
+    Columns: row_no, record_key, content_hash, document_key, subject_key, outcome, reasons, waived (rules that the row
+    breaks and is excused from), blocking, survivor (row_no of the row that stands for this one, NULL when it stands for
+    itself).
 
     A row without a record key is never a duplicate: what tells it from its neighbour may stand in a column that
     no field takes. Rows that their feed excludes are not judged and need not stand in ``verdicts``. The rows of
@@ -51,7 +52,7 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
         CREATE TABLE IF NOT EXISTS withheld (row_no BIGINT, rule VARCHAR);
         CREATE OR REPLACE TABLE judged AS
         SELECT k.*, coalesce(v.reasons, []) || if(w.rule IS NULL, [], [w.rule]) AS reasons,
-               coalesce(v.blocking, false) OR w.rule IS NOT NULL AS blocking,
+               coalesce(v.waived, []) AS waived, coalesce(v.blocking, false) OR w.rule IS NOT NULL AS blocking,
                s.excluded_reason IS NOT NULL AS is_excluded, s.source_timestamp,
                k.record_key IN (SELECT record_key FROM tombstones) AS is_tombstoned
         FROM keyed k JOIN standard s USING (row_no) LEFT JOIN verdicts v USING (row_no)
@@ -83,7 +84,7 @@ def settle_batch(session: Session, conflict: Conflict) -> None:
         );
 
         CREATE OR REPLACE TABLE settled AS
-        SELECT j.row_no, j.record_key, j.content_hash, j.document_key, j.subject_key, j.blocking,
+        SELECT j.row_no, j.record_key, j.content_hash, j.document_key, j.subject_key, j.blocking, j.waived,
                CASE
                    WHEN j.is_excluded THEN 'excluded'
                    WHEN e.first_row IS NOT NULL THEN 'duplicate'

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.engine.duck import file_literal, literal
+from pipelines.engine.duck import file_literal, identifier, literal
 
 LINE_COLUMN = "_line"
 SHEET_COLUMN = "_sheet"
@@ -58,6 +59,17 @@ class RowsPart:
         """SQL that gives the sheet of a row of :attr:`source`."""
         return SHEET_COLUMN if self.sheet_column else literal(self.sheet)
 
+    @property
+    def as_sent(self) -> RowsPart:
+        """The part with the cells as the department sent them, where corrections were laid over them since."""
+        kept = sent_beside(self.path)
+        return replace(self, path=kept) if kept.exists() else self
+
+    @property
+    def reference_expression(self) -> str:
+        """SQL that names a row of :attr:`source` for good: first 12 digits of the extract's hash, sheet, line."""
+        return f"{literal(self.extract[:12])} || '/' || {self.sheet_expression} || '/' || {self.line_expression}"
+
     def as_json(self) -> dict[str, Any]:
         """A form that the manifest of a run can keep."""
         return {**asdict(self), "path": self.path.name, "columns": list(self.columns)}
@@ -70,6 +82,20 @@ class RowsPart:
 def lines_beside(path: Path) -> Path:
     """Where the lines of a rows file stand that has none itself: Parquet with the one column ``_line``."""
     return path.with_suffix(".lines")
+
+
+def sent_beside(path: Path) -> Path:
+    """Where the rows stand as they were sent, once corrections have been laid over those of a rows file."""
+    return path.with_suffix(".sent")
+
+
+def row_hash(columns: Sequence[str]) -> str:
+    """SQL of a hash of what a row of a part with these columns holds: 32 hexadecimal digits.
+
+    An empty cell and an absent one are the same: which of both a file has depends on how it was read.
+    """
+    cells = ", ".join(f"coalesce({identifier(column)}, '')" for column in columns)
+    return f"left(sha256(concat_ws(chr(31), {literal(chr(30).join(columns))}, {cells})), 32)"
 
 
 def _numbered(path: Path) -> str:

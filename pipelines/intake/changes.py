@@ -26,6 +26,10 @@ UNREAD = "SRC-008"
 MOJIBAKE = "SRC-009"
 BROKEN_DUMP = "SRC-010"
 UNUSED_COLUMN_GONE = "SRC-011"
+REKEYED = "SRC-012"
+
+# How many decisions, and which share of those known from before, make a renumbered source.
+FEWEST_REKEYED, MOST_REKEYED = 20, 0.2
 
 # From here on two headers are taken for one that was renamed.
 SIMILAR_FROM = 60
@@ -133,6 +137,13 @@ def new_values(field: str, column: str, unseen: int, rows: int, shown: Sequence[
 def broken_dump(absent: int, records: int) -> Change:
     """A full dump that lacks too many records to be believed."""
     return Change(BROKEN_DUMP, f"已有 {records:,} 条记录，本批缺少 {absent:,} 条")
+
+
+def rekeyed_source(known: int, rekeyed: int) -> list[Change]:
+    """Decisions known from before that come back under other keys: a source that silently renumbers its records."""
+    if rekeyed < FEWEST_REKEYED or rekeyed < MOST_REKEYED * known:
+        return []
+    return [Change(REKEYED, f"以往报送过的 {known:,} 条决定中，{rekeyed:,} 条改了文书号、主体或机关，成了另一条记录")]
 
 
 def extract_faults(manifests: Sequence[Mapping[str, Any]]) -> list[Change]:

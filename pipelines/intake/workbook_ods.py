@@ -57,6 +57,7 @@ class _Table:
     hidden_rows: list[range] = field(default_factory=list)
     error_cells: int = 0
     formulas_without_value: int = 0
+    formulas: set[Cell] = field(default_factory=set)
     row: int = 0
     width: int = 0
     repeated_text: int = 0
@@ -90,6 +91,10 @@ class OdsWorkbook:
                 columns, height, table.merged, hidden, table.error_cells, table.formulas_without_value
             )
         return table.cells
+
+    def formulas(self, sheet: str) -> frozenset[Cell]:
+        """The computed cells of a sheet; of those that repeat, the first."""
+        return frozenset(self._tables[sheet].formulas)
 
     def _read(self, package: Package) -> None:
         parser: Any = etree.XMLPullParser(
@@ -159,6 +164,8 @@ class OdsWorkbook:
             if times < 1:
                 raise damaged(self._name)
             value = self._value(table, element, times * repeated)
+            if element.get(_FORMULA) is not None:
+                table.formulas.add((table.row, column))
             if value != "":
                 refuse_giant_grid(1, column + times, table.name, self._name)
                 if times * repeated > 1 and isinstance(value, str):

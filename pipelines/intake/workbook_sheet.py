@@ -60,6 +60,10 @@ class Workbook(Protocol):
         """The cells of one worksheet; :class:`ExtractError` when it is damaged or far too large."""
         ...
 
+    def formulas(self, sheet: str) -> frozenset[Cell]:
+        """The cells of one worksheet whose value is computed, as far as the format tells."""
+        ...
+
 
 class ColumnBuilder:
     """Makes text columns of rows of values, which may differ in length; ``marks`` are put in place of values."""

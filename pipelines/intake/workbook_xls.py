@@ -62,6 +62,10 @@ class XlsWorkbook:
             self._errors,
         )
 
+    def formulas(self, sheet: str) -> frozenset[Cell]:
+        """None: xlrd gives the values of formulas and does not tell that they are computed."""
+        return frozenset()
+
     def _rows(self, sheet: Sheet) -> Iterator[list[CellValue]]:
         for row in range(sheet.nrows):
             kinds = sheet.row_types(row)

@@ -12,9 +12,10 @@ import python_calamine as calamine
 from lxml import etree
 
 from pipelines.errors import ExtractError
+from pipelines.intake.workbook_formulas import formula_cells
 from pipelines.intake.workbook_guard import MAX_TEXT_BYTES, Package, damaged, protected, refuse_too_much_text
 from pipelines.intake.workbook_shared_texts import SharedTexts
-from pipelines.intake.workbook_sheet import ColumnBuilder, SheetCells, SheetName
+from pipelines.intake.workbook_sheet import Cell, ColumnBuilder, SheetCells, SheetName
 from pipelines.intake.workbook_sheet_facts import refuse_unreadable
 from pipelines.intake.workbook_sheet_scan import sheet_facts
 
@@ -25,12 +26,12 @@ class XlsxWorkbook:
     """A :class:`Workbook`; every part has been unpacked once, and every sheet measured, before calamine opens it."""
 
     def __init__(self, path: Path, name: str) -> None:
-        self._name = name
+        self._name, self._path = name, path
         with Package(path, name) as package, path.open("rb") as stream, ThreadPoolExecutor(max_workers=1) as pool:
             workbook = _workbook_part(package)
             self.date_system_1904 = _uses_1904(package.tree(workbook))
             relations = _relations(package, workbook)
-            parts = _sheet_parts(package, workbook, relations)
+            parts = self._parts = _sheet_parts(package, workbook, relations)
             texts = {
                 part for kind, part in relations.values() if kind.endswith("/sharedStrings")
             } & package.parts.keys()
@@ -74,6 +75,11 @@ class XlsxWorkbook:
             facts.error_cells,
             facts.formulas_without_value,
         )
+
+    def formulas(self, sheet: str) -> frozenset[Cell]:
+        """The computed cells of a worksheet; its XML is read again."""
+        with Package(self._path, self._name) as package:
+            return formula_cells(package, self._parts[sheet])
 
 
 def _ask(question: Callable[[], T], name: str) -> T:

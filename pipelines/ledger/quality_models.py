@@ -54,7 +54,8 @@ class GateResult(Base):
     """What one gate said about one run: ``outcome`` is ``pass``, ``fail`` or ``not_applicable``.
 
     ``observed`` lies between ``low`` and ``high`` when the gate passes; ``usual`` is the median of the ``batches`` good
-    batches that the run was compared with. Shares are per 1, counts are counts.
+    batches that the run was compared with. Shares are per 1, counts are counts. ``reason`` says why a gate is not
+    applicable: ``off``, ``few_batches`` or ``nothing`` (no rows to be looked at).
     """
 
     __tablename__ = "gate_result"
@@ -70,15 +71,17 @@ class GateResult(Base):
     low: Mapped[float | None]
     high: Mapped[float | None]
     batches: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(String(20), default="")
 
 
 class GateDecision(Base):
-    """A held run was released or refused: by whom, when and why."""
+    """A held run was released (``release``) or refused (``refuse``), once: by whom, when and why."""
 
     __tablename__ = "gate_decision"
+    __table_args__ = (UniqueConstraint("run"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    run: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
+    run: Mapped[str] = mapped_column(ForeignKey("run.id"))
     decision: Mapped[str] = mapped_column(String(20))
     by: Mapped[str] = mapped_column(String(100))
     at: Mapped[datetime] = mapped_column(DateTime)
@@ -86,7 +89,10 @@ class GateDecision(Base):
 
 
 class GateThreshold(Base):
-    """Limits of a gate that somebody has accepted for a feed; the newest of a gate and item counts."""
+    """Limits of a gate that somebody has accepted for a feed; the newest of a gate and item counts.
+
+    Learned from ``batches`` good batches; 0 takes back what was accepted before.
+    """
 
     __tablename__ = "gate_threshold"
 
@@ -107,7 +113,9 @@ class Task(Base):
 
     ``state``: ``open`` → ``acknowledged`` → ``fixed`` (corrections came in for all of it) → ``verified`` (judged again,
     nothing left); ``waived`` when waivers excuse all that is left; ``reopened`` when it comes back after that.
-    ``rows`` is what is open now, ``rows_ever`` how many different rows it has had. ``reference`` never changes.
+    ``rows`` is what is open now and ``waived`` what is excused, ``rows_ever`` how many different rows it has had; the
+    oldest open one has been open since ``open_since``. ``reference`` never changes. The ``rule`` of a receiver is
+    written ``endpoint:rule``.
     """
 
     __tablename__ = "task"
@@ -118,16 +126,18 @@ class Task(Base):
     department: Mapped[str] = mapped_column(String(60), index=True)
     feed: Mapped[str] = mapped_column(String(100))
     category: Mapped[str] = mapped_column(String(60))
-    rule: Mapped[str] = mapped_column(String(60))
+    rule: Mapped[str] = mapped_column(String(130))
     rule_version: Mapped[int]
     field: Mapped[str] = mapped_column(String(60), default="")
     severity: Mapped[str] = mapped_column(String(10))
     owner: Mapped[str] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20), index=True)
     rows: Mapped[int]
+    waived: Mapped[int] = mapped_column(default=0)
     rows_ever: Mapped[int]
     first_seen: Mapped[date] = mapped_column(Date)
     last_seen: Mapped[date] = mapped_column(Date)
+    open_since: Mapped[date | None] = mapped_column(Date)
     run: Mapped[str] = mapped_column(ForeignKey("run.id"))
     closed_on: Mapped[date | None] = mapped_column(Date)
 
@@ -164,7 +174,11 @@ class Closing(Base):
 
 
 class Waiver(Base):
-    """One record is excused from one rule until a day: the same content, the same version of the rule, nothing else."""
+    """One record is excused from one rule until a day: the same content, the same version of the rule, nothing else.
+
+    It counts for batches of the business dates ``since`` to ``until``, both included, unless it was revoked.
+    ``granted_for`` is the row or task that it was granted for.
+    """
 
     __tablename__ = "waiver"
     __table_args__ = (Index("ix_waiver_feed_until", "feed", "until"),)
@@ -174,6 +188,7 @@ class Waiver(Base):
     content_hash: Mapped[str] = mapped_column(Hash)
     rule: Mapped[str] = mapped_column(String(60))
     rule_version: Mapped[int]
+    granted_for: Mapped[str] = mapped_column(String(400))
     approver: Mapped[str] = mapped_column(String(100))
     why: Mapped[str] = mapped_column(Text)
     since: Mapped[date] = mapped_column(Date)
@@ -181,6 +196,7 @@ class Waiver(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime)
     revoked_by: Mapped[str | None] = mapped_column(String(100))
+    revoked_why: Mapped[str | None] = mapped_column(Text)
 
 
 class Resubmission(Base):

@@ -2,12 +2,172 @@
 
 from __future__ import annotations
 
-from sqlalchemy.orm import Session as LedgerSession
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
 
-from pipelines.engine.duck import Session
-from pipelines.ledger.models import Run
+import pyarrow as pa
+from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy.orm import Session as LedgerSession
+from sqlalchemy.orm import aliased
+
+from pipelines.catalogue.endpoints import Endpoint
+from pipelines.engine.duck import Session, file_literal, literal
+from pipelines.ledger.database import now
+from pipelines.ledger.models import Outbox, Run
+from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
+from pipelines.quality.acceptance import REFUSALS, find_refusals, load_acceptance
+from pipelines.quality.rules import Suite
+from pipelines.records.reading import hidden_runs
+
+_ASKED = "asked_versions"
+_WANTED = "wanted_versions"
+_Key = tuple[str, str, int]
+_Refusals = Mapping[_Key, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """Record versions that a changed profile withholds now, and that it lets go."""
+
+    withheld: int
+    released: int
 
 
 def withhold_unaccepted(context: Context, ledger: LedgerSession, session: Session, run: Run) -> None:
-    """Withhold what a run has just queued wherever the endpoint's profile refuses it."""
+    """Withhold what a run has just queued wherever the endpoint's profile refuses it.
+
+    The record stays accepted here and goes to the other endpoints.
+    """
+    versions = context.stores[run.category].file_of(run.feed, run.id)
+    for name in context.catalogue.feed(run.feed).endpoints:
+        endpoint = context.catalogue.endpoints[name]
+        suite = _suite(context, endpoint, run.category)
+        if suite is None or not versions.exists():
+            continue
+        session.execute(
+            f"CREATE OR REPLACE TEMP VIEW {_ASKED} AS SELECT *, {literal(run.feed)} AS feed "
+            f"FROM read_parquet({file_literal(versions)}) WHERE change IN ('new', 'changed')"
+        )
+        find_refusals(session, suite, context.catalogue.categories[run.category], run.business_date, _ASKED)
+        of_run = and_(Outbox.endpoint == name, Outbox.run == run.id)
+        ledger.execute(update(Outbox).where(of_run).values(acceptance=suite.hash))
+        refused = _refusals(session)
+        if refused:
+            queued = ledger.execute(select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version).where(of_run))
+            _withhold(ledger, {row.id: refused[key] for row in queued if (key := (*row[1:],)) in refused}, now())
+
+
+def refresh_acceptance(context: Context, endpoint: Endpoint, today: date | None = None) -> Refreshed:
+    """Ask again about what waits under another profile than today's.
+
+    Looked at are record versions that an older profile withheld, and those that wait and were never asked about, or
+    under an older one. What is in a package stays there. A version with a newer one behind it is not looked at: the
+    receiver must not get an older state after a newer one.
+    """
+    withheld = released = 0
+    for category in endpoint.categories:
+        suite = _suite(context, endpoint, category)
+        mark = None if suite is None else suite.hash
+        asked = _waiting(context, endpoint.endpoint, category, mark)
+        if not asked:
+            continue
+        keys = {row.id: (row.feed, row.record_key, row.version) for row in asked}
+        refused = {} if suite is None else _ask(context, suite, category, list(keys.values()), today)
+        kept = {row.id: refused[keys[row.id]] for row in asked if keys[row.id] in refused}
+        let_go = [row.id for row in asked if row.withheld_at is not None and row.id not in kept]
+        with context.ledger.write() as ledger:
+            _update(ledger, [{"row": row.id, "acceptance": mark} for row in asked])
+            nothing = {"withheld_at": None, "withheld_rule": None, "withheld_reason": None}
+            _update(ledger, [{"row": row, **nothing} for row in let_go])
+            _withhold(ledger, kept, now())
+        withheld += sum(row.withheld_at is None for row in asked if row.id in kept)
+        released += len(let_go)
+    return Refreshed(withheld, released)
+
+
+def withheld_by_profile(context: Context, feed: str) -> list[tuple[str, str, int]]:
+    """(endpoint, rule, record versions) that acceptance profiles keep back now, of one feed."""
+    query = (
+        select(Outbox.endpoint, Outbox.withheld_rule, func.count())
+        .where(Outbox.feed == feed, Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~_superseded())
+        .group_by(Outbox.endpoint, Outbox.withheld_rule)
+        .order_by(Outbox.endpoint, Outbox.withheld_rule)
+    )
+    with context.ledger.read() as session:
+        return [(endpoint, str(rule), int(count)) for endpoint, rule, count in session.execute(query)]
+
+
+def _suite(context: Context, endpoint: Endpoint, category: str) -> Suite | None:
+    if category not in endpoint.categories:
+        return None
+    categories = context.catalogue.categories
+    return load_acceptance(context.settings, endpoint.acceptance, categories[category], categories)
+
+
+def _waiting(context: Context, endpoint: str, category: str, mark: str | None) -> Sequence[Any]:
+    query = select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version, Outbox.withheld_at).where(
+        Outbox.endpoint == endpoint,
+        Outbox.category == category,
+        Outbox.accepted_at.is_(None),
+        Outbox.rejected_at.is_(None),
+        Outbox.package.is_(None),
+        # What is withheld without a rule waits for another reason: another feed reported it, or it cannot be sent.
+        or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None)),
+        Outbox.acceptance.is_distinct_from(mark),
+        ~_superseded(),
+    )
+    with context.ledger.read() as session:
+        return session.execute(query.order_by(Outbox.id)).all()
+
+
+def _superseded() -> Any:
+    newer = aliased(Outbox)
+    return (
+        select(newer.id)
+        .where(newer.endpoint == Outbox.endpoint, newer.record_key == Outbox.record_key, newer.id > Outbox.id)
+        .where(newer.feed == Outbox.feed)
+        .exists()
+    )
+
+
+def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], today: date | None) -> _Refusals:
+    with context.session() as session:
+        context.stores[category].versions(session, "all_versions", hidden_runs(context.ledger))
+        wanted = [{"feed": feed, "record_key": key, "version": version} for feed, key, version in keys]
+        session.register(_WANTED, pa.Table.from_pylist(wanted))
+        session.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_ASKED} AS SELECT v.* FROM all_versions v "
+            f"SEMI JOIN {_WANTED} USING (feed, record_key, version)"
+        )
+        find_refusals(session, suite, context.catalogue.categories[category], today or today_in_shanghai(), _ASKED)
+        return _refusals(session)
+
+
+def _refusals(session: Session) -> _Refusals:
+    found = session.rows(f"SELECT feed, record_key, version, rule, reason FROM {REFUSALS}")
+    return {(feed, key, version): (str(rule), str(reason)) for feed, key, version, rule, reason in found}
+
+
+def _withhold(ledger: LedgerSession, refused: Mapping[int, tuple[str, str]], at: datetime) -> None:
+    """``refused``: row of the outbox → rule and reason."""
+    _update(
+        ledger,
+        [
+            {"row": row, "withheld_at": at, "withheld_rule": rule, "withheld_reason": reason}
+            for row, (rule, reason) in refused.items()
+        ],
+    )
+
+
+def _update(ledger: LedgerSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set columns of many outbox rows at once, unless they have got into a package meanwhile."""
+    if not rows:
+        return
+    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "row"}
+    statement = update(Outbox).where(Outbox.id == bindparam("row"), Outbox.package.is_(None)).values(columns)
+    values = [{name if name == "row" else f"new_{name}": value for name, value in row.items()} for row in rows]
+    # On the connection: these are plain statements, not objects of the session.
+    ledger.connection().execute(statement, values)

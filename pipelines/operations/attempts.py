@@ -17,6 +17,7 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.errors import GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
+from pipelines.ledger.quality_models import GateDecision
 from pipelines.operations.context import Context
 from pipelines.records.sweep import sweep_crashed_runs
 
@@ -74,7 +75,7 @@ def begin_run(context: Context, feed: Feed, business_date: date) -> Run:
             started_at=now(),
         )
         session.add(run)
-    for swept in sweep_crashed_runs(context.ledger, context.stores, feed.feed):
+    for swept in sweep_crashed_runs(context.ledger, context.stores, feed.feed, context.findings):
         shutil.rmtree(run_folder(context, swept), ignore_errors=True)
     return run
 
@@ -91,13 +92,16 @@ def load_run(context: Context, run: str) -> Run:
 def resume(context: Context, run: str) -> Run:
     """The run, to work on: it is running, or it failed and is tried again before anything replaced it.
 
-    Raises :class:`RunConflictError` for an attempt that no longer counts.
+    Raises :class:`RunConflictError` for an attempt that no longer counts, and for one that a steward has refused.
     """
     with context.ledger.write() as session:
         found = session.get_one(Run, run)
+        if session.scalar(select(GateDecision.decision).where(GateDecision.run == run)) == "refuse":
+            raise RunConflictError(f"the run {run} was refused", remedy="start the batch again")
         newest = session.scalar(select(func.max(Run.attempt)).where(Run.batch_id == found.batch_id))
         if found.state in {"failed", "held"} and found.attempt == newest and not found.swept:
             found.state, found.problem, found.finished_at = "running", None, None
+            found.manifest = {name: value for name, value in (found.manifest or {}).items() if name != "failure"}
         require_running(found)
     return found
 

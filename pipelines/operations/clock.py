@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
 from pipelines.ledger.database import now
@@ -21,13 +21,17 @@ WATCHDOG = "clock_watch"
 
 @dataclass(frozen=True)
 class ClockLine:
-    """Open records of one feed at one endpoint, by how much time is left."""
+    """Open records of one feed at one endpoint, by how much time is left.
+
+    ``withheld`` of them are kept back by the endpoint's acceptance profile.
+    """
 
     endpoint: str
     feed: str
     counts: dict[str, int]
     rejected: int
     provisional: int
+    withheld: int = 0
 
     @property
     def total(self) -> int:
@@ -43,7 +47,8 @@ def read_clock(context: Context, today: date | None = None) -> list[ClockLine]:
     """Everything owed and not accepted yet, by endpoint and feed.
 
     A rejected record is still owed: resubmission does not stop the clock (domain rule), so it is counted in its
-    bucket and again under ``rejected``.
+    bucket and again under ``rejected``. So is one that the endpoint cannot take, under ``withheld``; what is withheld
+    because another feed has reported it is not owed.
     """
     day = today or today_in_shanghai()
     calendar = load_calendar(context.settings)
@@ -55,29 +60,30 @@ def read_clock(context: Context, today: date | None = None) -> list[ClockLine]:
                 Outbox.deadline,
                 Outbox.deadline_provisional,
                 Outbox.rejected_at.is_not(None).label("is_rejected"),
+                Outbox.withheld_at.is_not(None).label("is_withheld"),
                 func.count(),
             )
-            .where(Outbox.accepted_at.is_(None), Outbox.withheld_at.is_(None))
+            .where(Outbox.accepted_at.is_(None), or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None)))
             .group_by(
                 Outbox.endpoint,
                 Outbox.feed,
                 Outbox.deadline,
                 Outbox.deadline_provisional,
                 Outbox.rejected_at.is_not(None),
+                Outbox.withheld_at.is_not(None),
             )
         ).all()
     counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(BUCKETS, 0))
     rejected: dict[tuple[str, str], int] = defaultdict(int)
     provisional: dict[tuple[str, str], int] = defaultdict(int)
-    for endpoint, feed, deadline, is_provisional, is_rejected, count in rows:
+    withheld: dict[tuple[str, str], int] = defaultdict(int)
+    for endpoint, feed, deadline, is_provisional, is_rejected, is_withheld, count in rows:
         key = (endpoint, feed)
         counts[key][bucket(calendar, day, deadline)] += count
         rejected[key] += count if is_rejected else 0
         provisional[key] += count if is_provisional else 0
-    return [
-        ClockLine(endpoint, feed, counts[endpoint, feed], rejected[endpoint, feed], provisional[endpoint, feed])
-        for endpoint, feed in sorted(counts)
-    ]
+        withheld[key] += count if is_withheld else 0
+    return [ClockLine(*key, counts[key], rejected[key], provisional[key], withheld[key]) for key in sorted(counts)]
 
 
 def bucket(calendar: WorkingCalendar, today: date, deadline: date) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pipelines.catalogue.catalogue import Catalogue, load_catalogue
 from pipelines.engine.duck import Session, session
 from pipelines.ledger.database import Ledger, migrate, open_ledger
+from pipelines.records.findings import FindingsTable
 from pipelines.records.store import RecordStore
 from pipelines.settings import Settings
 
@@ -29,6 +30,11 @@ class Context:
         return {
             code: RecordStore(self.settings.records, category) for code, category in self.catalogue.categories.items()
         }
+
+    @cached_property
+    def findings(self) -> FindingsTable:
+        """Findings of all batches."""
+        return FindingsTable(self.settings.findings)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

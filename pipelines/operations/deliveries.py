@@ -10,7 +10,9 @@ from typing import Any
 from pipelines.delivery.address import endpoint_token
 from pipelines.delivery.deliver import DeliveryResult, deliver
 from pipelines.errors import CatalogueError, GuijiError
+from pipelines.operations.acceptance import refresh_acceptance
 from pipelines.operations.context import Context, open_context
+from pipelines.operations.delivery_tasks import refresh_delivery_tasks
 from pipelines.records.consolidation import Settled, consolidate
 from pipelines.records.reading import load_versions
 
@@ -32,8 +34,8 @@ def deliver_endpoints(
 ) -> dict[str, DeliveryResult]:
     """Deliver to one endpoint or to all of them; returns the result per endpoint.
 
-    Nothing leaves before it has been consolidated. A dead endpoint does not keep the others waiting: its
-    problem is raised after them.
+    Nothing leaves before it has been consolidated, nor what the endpoint's acceptance profile refuses today. A dead
+    endpoint does not keep the others waiting: its problem is raised after them.
     """
     endpoints = context.catalogue.endpoints
     if endpoint is not None and endpoint not in endpoints:
@@ -44,6 +46,7 @@ def deliver_endpoints(
     for name in [endpoint] if endpoint else sorted(endpoints):
         described = endpoints[name]
         try:
+            refresh_acceptance(context, described)
             results[name] = deliver(
                 context.ledger,
                 described,
@@ -54,6 +57,7 @@ def deliver_endpoints(
             )
         except GuijiError as error:
             problems.append(error)
+    refresh_delivery_tasks(context, by="delivery")
     if problems:
         raise problems[0]
     return results

@@ -12,8 +12,8 @@ from pipelines.deadlines.calendar import load_calendar
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
 from pipelines.ledger.quality_models import Fact
-from pipelines.operations.context import Context, open_context
-from pipelines.reporting.figure_counts import batch_counts, batch_measures
+from pipelines.operations.context import Context
+from pipelines.reporting.figure_counts import by_clock, stored_counts
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ def store_facts(context: Context, ledger: LedgerSession, run: Run) -> bool:
     False when the run was judged before measures were kept: it has no facts.
     """
     ledger.execute(delete(Fact).where(Fact.feed == run.feed, Fact.business_date == run.business_date))
-    measures = batch_measures(ledger, run)
-    if not measures:
+    stored = stored_counts(ledger, run)
+    if not stored:
         return False
     calendar, at = load_calendar(context.settings), now()
     department = context.catalogue.feed(run.feed).department
     facts = []
     for profile in context.catalogue.profiles.values():
-        counts = batch_counts(ledger, run, measures, profile.clock, calendar, at)
+        counts = by_clock(ledger, run, stored, profile.clock, calendar, at)
         for definition in profile.figures:
             numerator, denominator = counts.values(definition)
             facts.append(
@@ -76,11 +76,6 @@ def recompute_open(context: Context) -> Recomputed:
         query = select(Batch.id).join(Fact, Fact.run == Batch.run).where(Fact.final.is_(False)).distinct()
         batches = list(ledger.scalars(query.order_by(Batch.id)))
     return _recompute(context, batches)
-
-
-def recompute_facts() -> int:
-    """For the DAG: :func:`recompute_open` with the installation's own settings; returns the batches computed again."""
-    return recompute_open(open_context()).batches
 
 
 def _recompute(context: Context, batches: list[int]) -> Recomputed:

@@ -11,10 +11,17 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.operations.context import Context
 
 
-def fingerprint(context: Context, feed: Feed, extract_hashes: Iterable[str], corrections: Iterable[str] = ()) -> str:
+def fingerprint(
+    context: Context,
+    feed: Feed,
+    extract_hashes: Iterable[str],
+    corrections: Iterable[str] = (),
+    waivers: Iterable[str] = (),
+) -> str:
     """SHA-256 over what decides a batch.
 
-    Extract hashes, corrected workbooks in their order, feed, category, code lists, rules, calendars, program version.
+    Extract hashes, corrected workbooks in their order, waivers in force on its date, feed, category, code lists,
+    rules, calendars, program version.
     """
     category = context.catalogue.category_of(feed)
     suites = sorted(context.settings.expectations.glob("*.json"))
@@ -23,6 +30,7 @@ def fingerprint(context: Context, feed: Feed, extract_hashes: Iterable[str], cor
         "program": version("guiji"),
         "extracts": sorted(extract_hashes),
         "corrections": list(corrections),
+        "waivers": sorted(waivers),
         "feed": feed.model_dump(mode="json"),
         "category": category.model_dump(mode="json"),
         "code_lists": {name: data.model_dump(mode="json") for name, data in context.catalogue.code_lists.items()},

@@ -2,14 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session as LedgerSession
+
 from pipelines.catalogue.feeds import Feed
+from pipelines.deadlines.calendar import load_calendar
 from pipelines.engine.duck import Session
+from pipelines.errors import BatchHeldError, RunConflictError
 from pipelines.ledger.models import Run
+from pipelines.ledger.quality_models import GateDecision, GateResult, Measure
+from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
+from pipelines.quality.gate_figures import COUNTS, REKEYED
+from pipelines.quality.gate_history import accepted_thresholds, read_history
+from pipelines.quality.gates import GateAnswer, compare, failing, gate_of, judge_gates
+from pipelines.quality.rule_words import amount
+from pipelines.quality.suite import load_gates
+
+GATES_FILE = "gates.json"
+RELEASE, REFUSE = "release", "refuse"
+_MOST_NAMED = 3
 
 
 def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> None:
     """Hold a judged run that fails a gate: raises :class:`BatchHeldError`, unless its release is on record.
 
-    Called last, when the run's files and figures are stored: a release publishes what was judged.
+    Called last, when the run's files and figures are stored: a release publishes what was judged. What every gate
+    said is kept in the ledger and, as Great Expectations says it, in the run's folder.
     """
+    suite = load_gates(context.settings).on(run.business_date)
+    rekeyed = _rekeyed(session)
+    measured = session.rows("SELECT name, item, value FROM measures")
+    counts = {(str(name), str(item)): int(value) for name, item, value in measured} | rekeyed
+    with context.ledger.read() as ledger:
+        history = read_history(
+            ledger,
+            feed.feed,
+            run.business_date,
+            load_calendar(context.settings),
+            [feed.gates.of(gate_of(rule.kwargs)) for rule in suite.rules],
+        )
+        accepted = accepted_thresholds(ledger, feed.feed)
+    compared = compare(suite, feed.gates, counts, history, accepted)
+    answers = judge_gates(session, suite, run.id, compared, run_folder(context, run.id) / GATES_FILE)
+    with context.ledger.write() as ledger:
+        ledger.execute(delete(Measure).where(Measure.run == run.id, Measure.name == REKEYED))
+        ledger.add_all(Measure(run=run.id, name=name, item=item, value=value) for (name, item), value in rekeyed.items())
+        ledger.execute(delete(GateResult).where(GateResult.run == run.id))
+        ledger.execute(insert(GateResult), [{"run": run.id, **asdict(answer)} for answer in answers])
+        decision = decision_of(ledger, run.id)
+    failed = failing(suite, answers)
+    if failed and (decision is None or decision.decision != RELEASE):
+        raise held(run.id, failed, {gate_of(rule.kwargs): rule.code for rule in suite.rules})
+
+
+def _rekeyed(session: Session) -> dict[tuple[str, str], int]:
+    """How many decisions of the batch the feed has reported before, and how many of these have another key now."""
+    known, rekeyed = session.one("SELECT known, rekeyed FROM rekeying")
+    return {(REKEYED, "known"): int(known), (REKEYED, "rekeyed"): int(rekeyed)}
+
+
+def held(run: str, failed: Sequence[GateAnswer], codes: dict[str, str]) -> BatchHeldError:
+    """What is said about a run that a gate holds."""
+    named = "; ".join(
+        f"{codes[answer.gate]} {answer.gate}{f' {answer.item}' if answer.item else ''} "
+        f"is {amount(answer.gate, answer.observed)}, usually {amount(answer.gate, answer.usual)}, "
+        f"allowed {_range(answer)}"
+        for answer in failed[:_MOST_NAMED]
+    )
+    more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
+    return BatchHeldError(
+        f"the batch is unlike the good ones before it: {named}{more}",
+        remedy=f"look at it with 'guiji gates show {run}', then 'guiji gates release {run} --why …' publishes it "
+        f"and 'guiji gates refuse {run} --why …' gives it up",
+    )
+
+
+def decision_of(ledger: LedgerSession, run: str) -> GateDecision | None:
+    """What a steward has decided about a held run, if anything."""
+    return ledger.scalar(select(GateDecision).where(GateDecision.run == run))
+
+
+def are_rows_compared(ledger: LedgerSession, run: str) -> bool:
+    """Whether a gate has compared the number of rows of a run with the batches before it."""
+    query = select(GateResult.id).where(
+        GateResult.run == run, GateResult.gate.in_(COUNTS), GateResult.outcome != "not_applicable"
+    )
+    return ledger.scalar(query.limit(1)) is not None
+
+
+def is_held_by_gates(context: Context, ledger: LedgerSession, run: Run) -> bool:
+    """Whether a gate has found the run unlike the good batches, released or not."""
+    return run.stage == "judged" and bool(_blocking_failures(context, ledger, run))
+
+
+def is_released(ledger: LedgerSession, run: str) -> bool:
+    decision = decision_of(ledger, run)
+    return decision is not None and decision.decision == RELEASE
+
+
+def require_open_gates(context: Context, ledger: LedgerSession, run: Run) -> None:
+    """Nothing is published that its gates have not seen, or that they hold and nobody released.
+
+    Raises :class:`RunConflictError` and :class:`BatchHeldError`.
+    """
+    if ledger.scalar(select(GateResult.id).where(GateResult.run == run.id).limit(1)) is None:
+        raise RunConflictError(
+            f"the gates have not seen the run {run.id}: it ended while it was judged", remedy="judge it again"
+        )
+    if _blocking_failures(context, ledger, run) and not is_released(ledger, run.id):
+        raise BatchHeldError(
+            f"a gate holds the run {run.id}", remedy=f"look at it with 'guiji gates show {run.id}', then decide"
+        )
+
+
+def _blocking_failures(context: Context, ledger: LedgerSession, run: Run) -> list[GateResult]:
+    suite = load_gates(context.settings).on(run.business_date)
+    blocking = {gate_of(rule.kwargs) for rule in suite.rules if rule.blocking}
+    query = select(GateResult).where(GateResult.run == run.id, GateResult.outcome == "fail").order_by(GateResult.id)
+    return [found for found in ledger.scalars(query) if found.gate in blocking]
+
+
+def _range(answer: GateAnswer) -> str:
+    if answer.high is None:
+        return f"from {amount(answer.gate, answer.low)}"
+    if answer.low is None:
+        return f"up to {amount(answer.gate, answer.high)}"
+    return f"{amount(answer.gate, answer.low)} to {amount(answer.gate, answer.high)}"

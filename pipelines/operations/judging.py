@@ -19,10 +19,12 @@ from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
-from pipelines.intake.changes import broken_dump
+from pipelines.intake.changes import broken_dump, rekeyed_source
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
 from pipelines.ledger.quality_models import Measure
+from pipelines.normalize.amounts import yuan_from_numerals
+from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
     feed_lock,
@@ -33,22 +35,25 @@ from pipelines.operations.attempts import (
     resume,
     run_folder,
 )
-from pipelines.operations.cases import create_cases
+from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
 from pipelines.operations.gates import check_gates
+from pipelines.operations.hints import create_hints
 from pipelines.operations.noticing import Noticed, add_to_findings, hold_for_lost_columns, notice_files, notice_values
 from pipelines.operations.sightings import sight
 from pipelines.operations.waiving import waivers_in_force
 from pipelines.quality import conservation
+from pipelines.quality.cases import write_cases
 from pipelines.quality.compile import judge
 from pipelines.quality.findings import create_findings
 from pipelines.quality.great_expectations_bridge import validate_with_great_expectations
 from pipelines.quality.measures import create_measures
+from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.rules import RuleCount, Suite
 from pipelines.quality.suggestions import create_suggestions
 from pipelines.quality.suite import load_suite
 from pipelines.quality.waivers import apply_waivers
-from pipelines.records.reading import create_history
+from pipelines.records.reading import create_history, create_past
 from pipelines.records.store import version_schema
 
 VALIDATION_FILE = "great_expectations.json"
@@ -88,16 +93,47 @@ def judge_rows(
     parts: Sequence[RowsPart],
     business_date: date,
     suite: Suite,
+    *,
+    with_history: bool = False,
 ) -> Verdicts:
-    """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``."""
-    category = context.catalogue.category_of(feed)
-    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
-    add_keys(session, category)
-    counts = judge(session, suite, category, business_date)
-    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
-    session.register("tombstones", tombstones(context, category.category))
-    settle_batch(session, feed.conflict)
+    """Normalize, key, judge and settle rows; leaves ``standard``, ``repairs``, ``keyed``, ``verdicts``, ``settled``.
+
+    ``with_history`` leaves ``history`` as well, and compares the rows with what the feed reported before.
+    """
+    result = prepare_rows(context, session, feed, parts, business_date if with_history else None)
+    counts, waived = settle_rows(context, session, feed, business_date, suite)
     return Verdicts(result, counts, waived)
+
+
+def prepare_rows(
+    context: Context, session: Session, feed: Feed, parts: Sequence[RowsPart], history_of: date | None = None
+) -> StandardResult:
+    """Rows in standard form with their keys and what rules look up: all that does not hang on the rules themselves.
+
+    ``history_of`` is the business date before which the feed's own records are the rows' past; without it they have
+    none, and ``history`` is not made.
+    """
+    category = context.catalogue.category_of(feed)
+    authorities = context.catalogue.authorities
+    result = standardise(session, list(parts), feed, category, context.catalogue.code_lists)
+    fill_authority_codes(session, category, authorities)
+    add_keys(session, category)
+    create_reference(session, Reference(authorities, context.catalogue.department_of(feed).regions))
+    if history_of is not None:
+        create_history(session, context.stores[category.category], context.ledger, feed.feed, history_of)
+        create_past(session, category, history_of)
+    session.register("tombstones", tombstones(context, category.category))
+    return result
+
+
+def settle_rows(
+    context: Context, session: Session, feed: Feed, business_date: date, suite: Suite
+) -> tuple[list[RuleCount], dict[str, int]]:
+    """Judge prepared rows by a suite and settle them; what was counted per rule, and what waivers excuse of it."""
+    counts = judge(session, suite, context.catalogue.category_of(feed), business_date)
+    waived = apply_waivers(session, suite, waivers_in_force(context, feed.feed, business_date))
+    settle_batch(session, feed.conflict)
+    return counts, waived
 
 
 def judge_batch(context: Context, run_id: str) -> str:
@@ -139,9 +175,9 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     noticed = notice_files(context, feed, category, run.business_date, parts, manifests)
     _keep_changes(context, run, noticed)
     hold_for_lost_columns(feed, category, noticed.losses)
-    verdicts = judge_rows(context, session, feed, parts, run.business_date, suite)
+    verdicts = judge_rows(context, session, feed, parts, run.business_date, suite, with_history=True)
     noticed = notice_values(session, category, verdicts.counts, noticed)
-    create_history(session, context.stores[run.category], context.ledger, run.feed, run.business_date)
+    noticed = noticed.adding(rekeyed_source(*session.one("SELECT known, rekeyed FROM rekeying")))
     compare_with_store(session)
     sighted = sight(context, session, feed, run)
     if sighted[0].dump is not None and sighted[0].dump.broken:
@@ -149,7 +185,8 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     _add_deadlines(context, session, category)
     create_findings(session, suite, category, folder / "rejects.parquet")
     add_to_findings(session, suite, noticed.changes)
-    create_suggestions(session, category)
+    create_hints(context, session, feed, parts)
+    create_suggestions(session, category, suite, run.business_date, yuan_from_numerals)
     judged = _measure(session, run, verdicts.standard)
     conservation.check(run.id, run.rows_decoded, run.lines_undecoded, judged.outcomes)
     second = validate_with_great_expectations(
@@ -166,6 +203,7 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     )
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
+    write_findings(context, session, feed, run, folder)
     _create_versions(session, category, run)
     context.stores[run.category].write(session, "versions", run.feed, run.id)
     with context.ledger.write() as ledger:
@@ -211,9 +249,13 @@ def _judge(context: Context, session: Session, run: Run) -> None:
 
 
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
-    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show."""
+    """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show.
+
+    A run that is judged again is not judged until that has ended.
+    """
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
+        found.stage = "pulled"
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 
@@ -266,17 +308,17 @@ def _measure(session: Session, run: Run, standard: StandardResult) -> Judged:
 def _write_files(session: Session, folder: Path) -> None:
     session.write_parquet(
         """
-        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.record_key, s.content_hash, s.survivor,
-               s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
+        SELECT row_no, st.extract, st.sheet, st.line, s.outcome, s.reasons, s.waived, s.record_key, s.content_hash,
+               s.survivor, s.document_key, c.change, c.version, k.decision_date, k.deadline, k.deadline_provisional,
                st.excluded_reason
         FROM settled s JOIN standard st USING (row_no)
         LEFT JOIN changes c USING (row_no) LEFT JOIN clocked k USING (row_no)
         """,
         folder / "outcomes.parquet",
     )
-    session.write_parquet("FROM findings", folder / "findings.parquet")
     session.write_parquet("FROM repairs", folder / "repairs.parquet")
     session.write_parquet("FROM suggestions", folder / "suggestions.parquet")
+    write_cases(session, folder / CASES_FILE)
 
 
 def _create_versions(session: Session, category: Category, run: Run) -> None:
@@ -289,7 +331,8 @@ def _create_versions(session: Session, category: Category, run: Run) -> None:
         SELECT s.record_key, c.version::INTEGER AS version, s.content_hash, c.change,
                DATE '{run.business_date.isoformat()}' AS business_date, {literal(run.id)} AS run,
                st.extract, st.sheet, st.line, s.document_key, s.subject_key,
-               k.decision_date, k.deadline, k.deadline_provisional, s.reasons AS flags, {fields}
+               k.decision_date, k.deadline, k.deadline_provisional,
+               s.reasons || list_transform(s.waived, lambda code: 'waived:' || code) AS flags, {fields}
         FROM standard st JOIN changes c USING (row_no) JOIN settled s USING (row_no) JOIN clocked k USING (row_no)
         WHERE c.change <> 'unchanged'
         """

@@ -8,9 +8,18 @@ from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Run
 from pipelines.operations.acceptance import withhold_unaccepted
-from pipelines.operations.attempts import feed_lock, last_published, load_run, mark_failed, require_running, resume
+from pipelines.operations.attempts import (
+    feed_lock,
+    last_published,
+    load_run,
+    mark_failed,
+    mark_held,
+    require_running,
+    resume,
+)
 from pipelines.operations.context import Context
 from pipelines.operations.figures import store_facts
+from pipelines.operations.gates import is_released, require_open_gates
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.outbox import fill_outbox
 from pipelines.operations.settling import settle_what_is_owed
@@ -24,12 +33,12 @@ def publish_batch(context: Context, run_id: str) -> str:
 
     The versions are committed to the record store first, where nobody sees them, and become visible with the
     ledger transaction that also queues them for the endpoints. When another batch of the feed was published
-    since this one was judged, it is judged again first.
+    since this one was judged, it is judged again first. A run that a gate holds is published once it was released.
     """
     run = load_run(context, run_id)
     if run.state in {"unchanged", "published"}:
         return run_id
-    if run.state == "held":
+    if run.state == "held" and not _is_released(context, run_id):
         raise BatchHeldError(f"the run {run_id} is held: {run.problem}", remedy="start the batch again after that")
     if _is_outrun(context, run):
         judge_batch(context, run_id)
@@ -37,11 +46,19 @@ def publish_batch(context: Context, run_id: str) -> str:
         run = resume(context, run_id)
         try:
             _publish(context, run)
+        except BatchHeldError as error:
+            mark_held(context, run_id, error)
+            raise
         except GuijiError as error:
             mark_failed(context, run_id, error)
             raise
         settle_what_is_owed(context, context.catalogue.feed(run.feed))
     return run_id
+
+
+def _is_released(context: Context, run_id: str) -> bool:
+    with context.ledger.read() as ledger:
+        return is_released(ledger, run_id)
 
 
 def _is_outrun(context: Context, run: Run) -> bool:
@@ -52,10 +69,13 @@ def _is_outrun(context: Context, run: Run) -> bool:
 def _publish(context: Context, run: Run) -> None:
     if run.stage != "judged":
         raise RunConflictError(f"the run {run.id} has not been judged", remedy="judge it before publishing")
+    with context.ledger.read() as reading:
+        require_open_gates(context, reading, run)
     outcomes = {name: getattr(run, name) for name in ("accepted", "duplicate", "quarantined", "blocked", "excluded")}
     conservation.check(run.id, run.rows_decoded, run.lines_undecoded, outcomes)
     store = context.stores[run.category]
     store.commit(run.feed, run.id)
+    context.findings.commit(run)
     endpoints = [context.catalogue.endpoints[name] for name in context.catalogue.feed(run.feed).endpoints]
     with context.session() as session, context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
 from sqlalchemy import insert, select
 
 from pipelines.catalogue.feeds import Feed
-from pipelines.errors import BatchHeldError, GuijiError
+from pipelines.errors import BatchHeldError, GuijiError, RunConflictError, StorageError
 from pipelines.intake.connectors import connector_of
 from pipelines.intake.connectors.contract import Pull, PullRequest
 from pipelines.intake.landing import LandedExtract, landed_path
@@ -23,6 +23,10 @@ from pipelines.operations.context import Context
 from pipelines.operations.corrections import apply_corrections, correction_hashes
 from pipelines.operations.fingerprint import fingerprint
 from pipelines.operations.settling import owed_runs, settle_what_is_owed
+from pipelines.operations.waiving import waiver_marks
+
+# What a run's manifest says about its own pull and not about the source.
+_OF_ONE_PULL = frozenset({"pulled_at", "watermark", "receipt", "settle_problem", "left_at_source"})
 
 
 def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
@@ -33,14 +37,33 @@ def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
     A problem marks the run failed, or held when somebody has to look, and is raised again; other feeds are not
     touched.
     """
+    return _pull(context, feed_code, business_date, _ask_source)
+
+
+def pull_landed(context: Context, feed_code: str, business_date: date) -> str:
+    """Open a new run of a published batch from the extracts it was made of; the source is not asked.
+
+    For what comes to a batch later and not from its source, such as corrections. Otherwise as :func:`pull_batch`.
+    Raises :class:`RunConflictError` when the batch was never published and :class:`StorageError` when the landing no
+    longer has what it was made of.
+    """
+    return _pull(context, feed_code, business_date, _from_landing)
+
+
+def _pull(context: Context, feed_code: str, business_date: date, take: Callable[[Context, Feed, date], Pull]) -> str:
     feed = context.catalogue.feed(feed_code)
     with feed_lock(context, feed_code):
         run = begin_run(context, feed, business_date)
         try:
-            settle_what_is_owed(context, feed)
-            pulled = connector_of(feed).pull(_request(context, feed, business_date))
+            pulled = take(context, feed, business_date)
             corrections = correction_hashes(context, feed_code, business_date)
-            mark = fingerprint(context, feed, (extract.sha256 for extract in pulled.extracts), corrections)
+            mark = fingerprint(
+                context,
+                feed,
+                (extract.sha256 for extract in pulled.extracts),
+                corrections,
+                waiver_marks(context, feed_code, business_date),
+            )
             if not _is_unchanged(context, run, mark, pulled):
                 _read(context, feed, run, pulled, mark)
         except BatchHeldError as error:
@@ -50,6 +73,33 @@ def pull_batch(context: Context, feed_code: str, business_date: date) -> str:
             mark_failed(context, run.id, error)
             raise
     return run.id
+
+
+def _ask_source(context: Context, feed: Feed, business_date: date) -> Pull:
+    settle_what_is_owed(context, feed)
+    return connector_of(feed).pull(_request(context, feed, business_date))
+
+
+def _from_landing(context: Context, feed: Feed, business_date: date) -> Pull:
+    """What the published run of the batch was made of, as its source would give it out again."""
+    with context.ledger.read() as session:
+        published = published_run(session, feed.feed, business_date)
+        source = dict((published.manifest or {}).get("source", {})) if published is not None else None
+    if source is None:
+        raise RunConflictError(
+            f"no run of {feed.feed} for {business_date.isoformat()} was published",
+            remedy="run the batch from its source first",
+        )
+    extracts = _earlier(context, feed, business_date)
+    lost = sorted({extract.name for extract in extracts if not extract.path.exists()})
+    if lost:
+        raise StorageError(
+            f"the landing no longer has what this batch was made of: {', '.join(lost)}",
+            remedy="restore the landing from a backup, or run the batch from its source again",
+            file=context.settings.landing,
+        )
+    facts = {name: fact for name, fact in source.items() if name not in _OF_ONE_PULL}
+    return Pull(extracts, {**facts, "again_from_landing": True}, watermark=source.get("watermark"))
 
 
 def _request(context: Context, feed: Feed, business_date: date) -> PullRequest:
@@ -131,8 +181,9 @@ def _read(context: Context, feed: Feed, run: Run, pulled: Pull, mark: str) -> No
     _note_landed(context, run, pulled, source)
     with context.session() as session:
         result = read_landed(session, list(pulled.extracts), feed, context.catalogue.category_of(feed), folder)
+        # Totals are about what was sent; corrections come after that.
+        totals = check_totals(session, result, pulled.declared) or source.get("totals", [])
         apply_corrections(context, session, feed.feed, run.business_date, result.parts, folder)
-        totals = check_totals(session, result, pulled.declared)
     _record(context, run, result, mark, {**source, "totals": totals})
 
 

@@ -15,21 +15,15 @@ from sqlalchemy import select
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
-from pipelines.dedupe.keys import add_keys
-from pipelines.dedupe.settle import settle_batch
 from pipelines.engine.duck import Session, identifier
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import CatalogueError, GuijiError
 from pipelines.ledger.models import Batch, Run
-from pipelines.normalize.standardise import standardise
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
-from pipelines.operations.judging import suite_of, tombstones
-from pipelines.operations.waiving import waivers_in_force
-from pipelines.quality.compile import judge
+from pipelines.operations.judging import prepare_rows, settle_rows, suite_of
 from pipelines.quality.rules import Rule, Suite
 from pipelines.quality.suite import load_suite
-from pipelines.quality.waivers import apply_waivers
 from pipelines.settings import Settings
 
 Progress = Callable[[int, int, str], None]
@@ -175,17 +169,13 @@ def _rehearse_run(
     )
     with context.session() as session:
         try:
-            standardise(session, parts, feed, category, context.catalogue.code_lists)
+            prepare_rows(context, session, feed, parts, run.business_date)
         except GuijiError as error:
             return RehearsedBatch(feed.feed, run.business_date, 0, (), (), str(error))
-        add_keys(session, category)
-        session.register("tombstones", tombstones(context, category.category))
-        waivers = waivers_in_force(context, feed.feed, run.business_date)
         counts = []
         for name, suite in (("outcomes_now", now), ("outcomes_then", then)):
-            counts.append({count.code: count.failed for count in judge(session, suite, category, run.business_date)})
-            apply_waivers(session, suite, waivers)
-            settle_batch(session, feed.conflict)
+            counted, _ = settle_rows(context, session, feed, run.business_date, suite)
+            counts.append({count.code: count.failed for count in counted})
             session.execute(f"CREATE TABLE {identifier(name)} AS SELECT row_no, outcome, reasons FROM settled")
         moves = _moves(session)
         lines += _moved_rows(session, feed.feed, run.business_date)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
-from pipelines.operations.attempts import published_run, run_folder
 from pipelines.operations.context import Context, open_context
-from pipelines.operations.judging import VALIDATION_FILE, suite_of
+from pipelines.operations.figures import recompute_open
+from pipelines.operations.judging import suite_of
 from pipelines.operations.withdrawals import withdrawals_of
-from pipelines.quality.data_docs import build_data_docs
 from pipelines.quality.rules import Rule
 from pipelines.reporting.metrics import FeedFigures, feed_figures
 from pipelines.reporting.site import ReportPaths, build
@@ -51,23 +49,11 @@ def build_site(
         )
 
 
-def build_docs(context: Context, business_date: date) -> Path:
-    """Build the Data Docs of a date from what its published runs kept; returns their first page.
-
-    They are built once, after all feeds: rebuilding them per batch would cost more with every run.
-    """
-    results = {}
-    with context.ledger.read() as session:
-        for feed in sorted(context.catalogue.feeds):
-            run = published_run(session, feed, business_date)
-            file = run_folder(context, run.id) / VALIDATION_FILE if run is not None else None
-            if file is not None and file.exists():
-                results[feed] = file
-    return build_data_docs(results, context.settings.data_docs / business_date.isoformat())
-
-
 def build_reports(business_date: date) -> str:
-    """For the DAG: build report and Data Docs of a date; returns the path of the report's first page."""
+    """For the DAG: build the report of a date; returns the path of its first page.
+
+    Facts that hang on what receivers have yet to say are computed again before.
+    """
     context = open_context()
-    build_docs(context, business_date)
+    recompute_open(context)
     return str(build_site(context, business_date).index)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
@@ -16,9 +16,13 @@ from pipelines.engine.duck import Session, file_literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import GuijiError
 from pipelines.ledger.models import Attempt, Consolidation, Extract, Outbox, Receipt, Run
+from pipelines.ledger.quality_models import Resubmission, Waiver
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
+from pipelines.operations.corrections import CORRECTIONS_FILE
 from pipelines.records.reading import hidden_runs, record_history
+
+WAIVED = "waived:"
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,26 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class CellCorrection:
+    """A cell that a returned workbook corrected: by whom, in which file, sheet and line."""
+
+    column: str
+    old: str | None
+    new: str | None
+    by: str
+    workbook: str
+    sha256: str
+    sheet: str
+    line: int
+
+
+@dataclass(frozen=True)
 class VersionTrace:
     """One version: where it came from, what was done to it, where it went.
 
-    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown.
+    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown. ``source_row``
+    is the row as it was sent, ``corrections`` what departments wrote over its cells since, in order. ``waivers`` are
+    those that were ever granted for this content and a rule that it is excused from.
     """
 
     version: dict[str, Any]
@@ -44,7 +64,9 @@ class VersionTrace:
     restricted_columns: frozenset[str]
     repairs: list[tuple[str, str, str | None, str | None]]
     reasons: list[str]
+    waivers: list[Waiver]
     deliveries: list[Delivery] = field(default_factory=list)
+    corrections: list[CellCorrection] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,6 +127,7 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         extract = ledger.scalar(
             select(Extract).where(Extract.run == run.id, Extract.sha256 == version["extract"]).limit(1)
         )
+        waivers: list[Waiver] = list(ledger.scalars(_waivers(version)))
         owed = ledger.scalars(
             select(Outbox).where(
                 Outbox.category == run.category,
@@ -147,8 +170,36 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         ),
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
+        waivers=waivers,
         deliveries=deliveries,
+        corrections=_corrections(context, session, run, row_no),
     )
+
+
+def _corrections(context: Context, session: Session, run: Run, row_no: int) -> list[CellCorrection]:
+    path = run_folder(context, run.id) / CORRECTIONS_FILE
+    if not path.is_file():
+        return []
+    with context.ledger.read() as ledger:
+        resubmissions = ledger.scalars(
+            select(Resubmission).where(Resubmission.feed == run.feed, Resubmission.business_date == run.business_date)
+        )
+        names = {resubmission.sha256: resubmission.name for resubmission in resubmissions}
+    found = session.rows(
+        'SELECT source_column, old_value, new_value, "by", workbook, book_sheet, book_row '
+        f"FROM read_parquet({file_literal(path)}, file_row_number = true) WHERE row_no = $row ORDER BY file_row_number",
+        {"row": row_no},
+    )
+    return [
+        CellCorrection(column, old, new, by, names.get(sha256, sha256), sha256, sheet, line)
+        for column, old, new, by, sha256, sheet, line in found
+    ]
+
+
+def _waivers(version: Mapping[str, Any]) -> Select[Waiver]:
+    excused = [flag.removeprefix(WAIVED) for flag in version["flags"] or () if flag.startswith(WAIVED)]
+    query = select(Waiver).where(Waiver.feed == version["feed"], Waiver.content_hash == version["content_hash"])
+    return query.where(Waiver.rule.in_(excused)).order_by(Waiver.id)
 
 
 def feeds_of(feed: Feed | None, manifest: Mapping[str, Any], extract: Extract | None) -> list[Feed | None]:
@@ -184,7 +235,7 @@ def _source_row(context: Context, session: Session, run: Run, row_no: int) -> di
     """The cells of a source row as they were sent, in source order."""
     folder = run_folder(context, run.id) / "rows"
     for data in (run.manifest or {}).get("parts", []):
-        part = RowsPart.from_json(data, folder)
+        part = RowsPart.from_json(data, folder).as_sent
         if part.row_offset <= row_no < part.row_offset + part.row_count:
             file = file_literal(part.path)
             cells = session.arrow(

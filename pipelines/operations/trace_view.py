@@ -48,12 +48,25 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
             row.add(f"{escape(name)}: {escape(str(_masked(cell) if name in traced.restricted_columns else cell))}")
+    for correction in traced.corrections:
+        hidden = correction.column in traced.restricted_columns
+        old, new = (_masked(text) if hidden else text for text in (correction.old, correction.new))
+        branch.add(
+            escape(
+                f"corrected by {correction.by}: {correction.column}: {old or '(empty)'} → {new or '(empty)'}, workbook "
+                f"{correction.workbook}, sheet {correction.sheet}, line {correction.line}, SHA-256 {correction.sha256}"
+            )
+        )
     repairs = branch.add(f"repairs: {len(traced.repairs)}")
     for field, rule, old, new in traced.repairs:
         hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False
         before, after = (_masked(old), _masked(new)) if hidden else (old, new)
         repairs.add(f"{field} {rule}: {escape(str(before))} → {escape(str(after))}")
     branch.add(f"verdict: accepted, flags: {', '.join(traced.reasons) or 'none'}")
+    for waiver in traced.waivers:
+        revoked = f", revoked {_instant(waiver.revoked_at)}" if waiver.revoked_at else ""
+        who = f"waiver {waiver.id} by {waiver.approver} until {waiver.until}{revoked}"
+        branch.add(escape(f"waived: {waiver.rule}, {who}: {waiver.why}"))
     record = branch.add("the record")
     for definition in category.fields:
         value = version[definition.code]

@@ -146,6 +146,11 @@ def _not_before(column: str, earliest: str) -> Check:
     return Check(f"{date} IS NOT NULL", f"{date} >= {_date(earliest)}")
 
 
+def _stamped_by(column: str, latest: str) -> Check:
+    """The source's own time stamp; a file pulled in the night after its day may have been written in that night."""
+    return Check("stamped_on IS NOT NULL", f"stamped_on <= {_date(latest)} + INTERVAL 1 DAY")
+
+
 def _in_order(column: str, earlier: str) -> Check:
     date, before = identifier(column + "_date"), identifier(earlier + "_date")
     return Check(f"{date} IS NOT NULL AND {before} IS NOT NULL", f"{before} <= {date}")
@@ -182,6 +187,7 @@ _BUILDERS: dict[str, Callable[..., Check]] = {
     "expect_column_dates_to_be_not_after": _not_after,
     "expect_column_dates_to_be_not_before": _not_before,
     "expect_column_dates_to_follow": _in_order,
+    "expect_source_timestamp_to_be_not_after": _stamped_by,
     "expect_column_code_verdict_to_be_accepted": _verdict,
 }
 BUILT_IN = frozenset(

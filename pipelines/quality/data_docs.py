@@ -1,84 +1,177 @@
-"""Data Docs: the pages that Great Expectations makes of its results, once a night and fit to be read offline."""
+"""Data Docs: what Great Expectations said about the batches of a night, in the words of the rule book.
+
+The words come from the renderers that our expectation types register with the library. The pages around them are our
+own: the library's speak English and fetch style sheets, scripts and fonts from elsewhere. They hold counts and shares,
+never a value of a record.
+"""
 
 from __future__ import annotations
 
-import html
 import json
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from pipelines.errors import GuijiError, StorageError
-
-_ELSEWHERE = re.compile(
-    r"<script\b[^>]*\bsrc=[\"']https?:[^>]*>\s*</script>|<link\b[^>]*\bhref=[\"']https?:[^>]*>"
-    r"|<img\b[^>]*\bsrc=[\"']https?:[^>]*>|<iframe\b.*?</iframe>|@import[^;]*https?:[^;]*;",
-    re.IGNORECASE | re.DOTALL,
+from pipelines.quality.rule_words import (
+    ANSWERS_ZH,
+    DIMENSIONS_ZH,
+    GATES_ZH,
+    OWNERS_ZH,
+    REASONS_ZH,
+    SEVERITIES_ZH,
+    STATES_ZH,
 )
-_SCRIPT = re.compile(r"<script\b.*?</script>", re.IGNORECASE | re.DOTALL)
-_LINK = re.compile(r"<a\b[^>]*\bhref=[\"']https?:[^>]*>(.*?)</a>", re.IGNORECASE | re.DOTALL)
-_REMOTE_STYLE = re.compile(r"url\(\s*[\"']?https?:[^)]*\)", re.IGNORECASE)
-_FOOTER = re.compile(r"<footer\b.*?</footer>", re.IGNORECASE | re.DOTALL)
-_STYLE = """<style>
-body { font: 14px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; margin: 1.5rem; color: #1f2430; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
-th, td { border: 1px solid #d7dbe2; padding: .3rem .6rem; text-align: left; vertical-align: top; }
-.collapse { display: block; } nav ul, .nav { list-style: none; padding-left: 0; } .modal { display: none; }
-.failed { color: #b3261e; } .succeeded { color: #1b6e3c; }
-</style>"""
+
+SUMMARY = "night.json"
+INDEX = "index.html"
+_NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def build_data_docs(results: Mapping[str, Path], docs_folder: Path) -> Path:
-    """Render one page per validation result and an index; returns the index.
+@dataclass(frozen=True)
+class GateFigure:
+    """One figure that a gate compared, in words."""
 
-    ``results`` maps a title (a feed and its date; it becomes the file name) to the file that
-    :func:`~pipelines.quality.great_expectations_bridge.validate_with_great_expectations` wrote. Everything that
-    the library's templates would fetch from elsewhere (style sheets, scripts, fonts, images) is left out; the pages
-    hold counts, never values.
+    gate: str
+    name: str
+    observed: str
+    usual: str
+    limits: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchDocs:
+    """What the page of one batch is made of.
+
+    ``rules`` and ``gates`` are the files that keep the validation results; either may be missing where a run ended
+    before. ``decision`` is ``release``, ``refuse`` or empty. ``fields`` are the Chinese names of the fields.
     """
-    from pipelines.quality.great_expectations_engine import render_page  # noqa: PLC0415 - takes seconds to import
 
-    entries = []
-    for title, file in sorted(results.items()):
-        result = _read(file)
-        name = re.sub(r"[^\w.-]", "_", title) + ".html"
-        _write(docs_folder / name, offline(render_page(result)))
-        entries.append((title, name, result["statistics"]))
-    index = docs_folder / "index.html"
-    _write(index, _index(entries))
-    return index
-
-
-def offline(page: str) -> str:
-    """A page without anything that a browser would fetch, and readable without scripts."""
-    for unwanted in (_ELSEWHERE, _SCRIPT, _FOOTER):
-        page = unwanted.sub("", page)
-    page = _REMOTE_STYLE.sub("none", _LINK.sub(r"\1", page))
-    return page.replace("</head>", f"{_STYLE}</head>", 1)
+    feed: str
+    name: str
+    run: str
+    state: str
+    rules: Path | None
+    gates: Path | None = None
+    figures: tuple[GateFigure, ...] = ()
+    decision: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
-def _index(entries: list[tuple[str, str, dict[str, Any]]]) -> str:
-    rows = "".join(
-        f'<tr><td><a href="{html.escape(name)}">{html.escape(title)}</a></td>'
-        f"<td>{statistics['evaluated_expectations']}</td>"
-        f'<td class="{"failed" if statistics["unsuccessful_expectations"] else "succeeded"}">'
-        f"{statistics['unsuccessful_expectations']}</td></tr>"
-        for title, name, statistics in entries
+def build_data_docs(batches: Sequence[BatchDocs], business_date: date, folder: Path, keep: int) -> Path:
+    """Write the pages of one night and the index over all nights below ``folder``; returns the night's first page.
+
+    A night that is built again replaces its pages. Of the nights, the ``keep`` latest stay; the one just built does in
+    any case.
+    """
+    night = folder / business_date.isoformat()
+    beside = folder / f".{business_date.isoformat()}.writing"
+    shutil.rmtree(beside, ignore_errors=True)
+    summaries = []
+    for batch in sorted(batches, key=lambda one: one.feed):
+        page, summary = _batch_page(batch, business_date)
+        _write(beside / f"{batch.feed}.html", page)
+        summaries.append(summary)
+    _write(beside / INDEX, _template("night").render(date=business_date, batches=summaries, states=STATES_ZH))
+    _write(beside / SUMMARY, json.dumps(summaries, ensure_ascii=False))
+    shutil.rmtree(night, ignore_errors=True)
+    beside.rename(night)
+    _remove_old(folder, keep, night.name)
+    _write(folder / INDEX, _template("nights").render(nights=list(_nights(folder))))
+    return night / INDEX
+
+
+def _batch_page(batch: BatchDocs, business_date: date) -> tuple[str, dict[str, Any]]:
+    from pipelines.quality.great_expectations_engine import rendered  # noqa: PLC0415 - takes seconds to import
+
+    rules = [] if batch.rules is None else rendered(_read(batch.rules))
+    gates = [] if batch.gates is None else rendered(_read(batch.gates))
+    broken = [one for one in rules if one.failed]
+    summary = {
+        "feed": batch.feed,
+        "name": batch.name,
+        "run": batch.run,
+        "state": batch.state,
+        "decision": batch.decision,
+        "rules": len(rules),
+        "broken": len(broken),
+        "unasked": sum(not one.applied for one in rules),
+        "gates_failed": sum(figure.outcome == "fail" for figure in batch.figures),
+    }
+    sections = (
+        ("未通过的规则", sorted(broken, key=lambda one: (_weight(one.meta), -one.failed))),
+        ("通过的规则", [one for one in rules if one.applied and not one.failed]),
+        ("本批没有适用行的规则", [one for one in rules if not one.applied]),
     )
-    return (
-        f'<!DOCTYPE html><html lang="zh"><head><meta charset="UTF-8"><title>数据校验文档</title>{_STYLE}</head><body>'
-        f"<h1>数据校验文档</h1><table><tr><th>批次</th><th>规则数</th><th>未通过规则数</th></tr>{rows}</table>"
-        f"</body></html>"
+    page = _template("batch").render(
+        batch=batch,
+        date=business_date,
+        summary=summary,
+        sections=sections,
+        gates=gates,
+        severities=SEVERITIES_ZH,
+        owners=OWNERS_ZH,
+        dimensions=DIMENSIONS_ZH,
+        states=STATES_ZH,
+        answers=ANSWERS_ZH,
+        reasons=REASONS_ZH,
+        gate_names=GATES_ZH,
+    )
+    return page, summary
+
+
+def _weight(meta: Mapping[str, str]) -> int:
+    """Blocking rules first."""
+    return list(SEVERITIES_ZH).index(meta["severity"]) if meta.get("severity") in SEVERITIES_ZH else len(SEVERITIES_ZH)
+
+
+def _nights(folder: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The nights below a folder with what is known about their batches, the latest first."""
+    for night in sorted(_night_folders(folder), key=lambda path: path.name, reverse=True):
+        summary = night / SUMMARY
+        yield night.name, _read(summary) if summary.is_file() else []
+
+
+def _night_folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and _NIGHT.fullmatch(path.name)]
+
+
+def _remove_old(folder: Path, keep: int, built: str) -> None:
+    latest = sorted((path.name for path in _night_folders(folder)), reverse=True)[:keep]
+    for path in _night_folders(folder):
+        if path.name not in (*latest, built):
+            shutil.rmtree(path)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("pipelines.quality"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _template(name: str) -> Any:
+    return _environment().get_template(f"{name}.html.j2")
+
+
+def _read(file: Path) -> Any:
     try:
-        loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise GuijiError("no validation result", file=file, remedy="run the batch again") from error
-    return loaded
 
 
 def _write(path: Path, text: str) -> None:

@@ -28,6 +28,8 @@ KINDS = {
     "AMT": Kind("amount", (46, 48), ("C7",)),
     "GARB": Kind("format", (58, 60)),
     "CHAR": Kind("format", (61,), ("C16",)),
+    "PIN": Kind("format", (59,)),
+    "CELL": Kind("format", (57,)),
     "MASK": Kind("person", (18,)),
     "LOST": Kind("name", (60,)),
     "PII": Kind("person", (69,)),

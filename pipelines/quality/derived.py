@@ -227,6 +227,36 @@ def _writing(field: Field) -> Iterator[Rule]:
         dimension="validity",
         source=source,
     )
+    texts = (
+        "夹有注音拼音，例如“關(guān)”",
+        "请删除拼音；文字系从网页复制的，请改从原系统导出",
+        "readings of characters (pinyin with tones) stand in brackets among the text",
+        "take the readings out, or export the text from the source instead of copying a web page",
+    )
+    yield predicate_rule(
+        "PIN",
+        field,
+        "CASE WHEN text_suspect THEN NOT has_pinyin({0}) ELSE TRUE END",
+        texts,
+        dimension="validity",
+        severity="warn",
+        source="domain 8 no. 59 [found]",
+    )
+    texts = (
+        "是电子表格的错误值或未计算的公式（如#REF!、#N/A、=B2）",
+        "请在原表中改正公式，粘贴为数值后重报",
+        "an error of a spreadsheet, or a formula that was not computed",
+        "mend the formula and paste the value",
+    )
+    source = "domain 8 no. 57"
+    yield predicate_rule(
+        "CELL",
+        field,
+        "CASE WHEN text_suspect THEN NOT is_cell_error({0}) ELSE TRUE END",
+        texts,
+        dimension="validity",
+        source=source,
+    )
 
 
 def _name(field: Field) -> Iterator[Rule]:

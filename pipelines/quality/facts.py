@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pipelines.catalogue.categories import Category, Field
 from pipelines.engine.duck import Session, identifier, literal
+from pipelines.quality.organ_facts import ORGANS, create_organs, organ_join
+from pipelines.quality.set_facts import MARKS, SAME_DAY, SET_FACTS, create_set_facts, has_keys, is_of_one_day
 
 FACTS = "facts"
 DERIVED = "derived_facts"
@@ -30,12 +32,20 @@ def create_facts(session: Session, category: Category, relation: str) -> None:
     ``X_amount`` DECIMAL(18, 6) in 万元, ``X_year`` INTEGER of a document number, ``X_joined`` VARCHAR of
     several classes with a semicolon around each, ``X_verdict`` VARCHAR (for a resident identity number only where
     the type of document says so). Derived columns of a row: ``text_suspect`` and ``name_suspect`` BOOLEAN, FALSE
-    where no writing of the row can hold what the rules about garbled text, special characters and personal data, or
-    about masked and lost names, look for.
+    where no writing of the row can hold what the rules about garbled text, special characters, telling words and
+    personal data, or about masked and lost names, look for; ``stamped_on`` DATE of the source's own time stamp;
+    ``stated_fine`` DECIMAL, the fine in yuan that the text of the decision names, NULL unless it names exactly one;
+    ``authority_standing``, ``authority_former_until`` and ``authority_outside``, see
+    :func:`~pipelines.quality.organ_facts.create_organs`; the marks of
+    :func:`~pipelines.quality.set_facts.create_set_facts` and ``same_day`` BOOLEAN, whether all rows of the batch, at
+    least twenty, have one date of decision, all NULL where the rows have no keys.
 
     The derived columns are kept in a table, because the scan and Great Expectations both read them.
     """
-    session.execute(f"CREATE OR REPLACE TEMP TABLE {DERIVED} AS {_derivations(category, relation)}")
+    create_organs(session, category, relation)
+    create_set_facts(session, category, relation)
+    derivations = _derivations(category, relation, _set_columns(session, category, relation))
+    session.execute(f"CREATE OR REPLACE TEMP TABLE {DERIVED} AS {derivations}")
     fields = ", ".join(f"standard.{identifier(code)}" for code in category.field_codes)
     session.execute(
         f"CREATE OR REPLACE TEMP VIEW {FACTS} AS SELECT {fields}, {DERIVED}.* "
@@ -48,14 +58,23 @@ def has_facts(session: Session) -> bool:
     return bool(session.one("SELECT count(*) FROM duckdb_views() WHERE view_name = $name", {"name": FACTS})[0])
 
 
-def _derivations(category: Category, relation: str) -> str:
+def _set_columns(session: Session, category: Category, relation: str) -> list[str]:
+    if not has_keys(session):
+        return [f"CAST(NULL AS BOOLEAN) AS {name}" for name in (*MARKS, SAME_DAY)]
+    of_one_day = is_of_one_day(session, category, relation)
+    return [*(f"coalesce({SET_FACTS}.{mark}, FALSE) AS {mark}" for mark in MARKS), f"{of_one_day} AS {SAME_DAY}"]
+
+
+def _derivations(category: Category, relation: str, set_columns: list[str]) -> str:
     columns = [f"standard.{ROW_NUMBER}"]
-    joins = []
+    joins = [organ_join(category), f"LEFT JOIN {SET_FACTS} ON {SET_FACTS}.row_no = standard.row_no"]
     for field in category.fields:
         name = derived_column(category, field)
         if name is None:
             continue
-        if field.code in _few_values(category):
+        if field.code == category.roles.authority_code:
+            expression = f"{ORGANS}.verdict"
+        elif field.code == category.roles.source_unit_code:
             joins.append(_verdict_per_value(relation, field.code))
             expression = f"{identifier('of_' + field.code)}.verdict"
         else:
@@ -63,6 +82,11 @@ def _derivations(category: Category, relation: str) -> str:
         columns.append(f"{expression} AS {identifier(name)}")
     columns.append(f"is_suspect_text({_joined(category, WRITTEN_TYPES)}) AS text_suspect")
     columns.append(f"is_suspect_name({_joined(category, {'name'})}) AS name_suspect")
+    columns.append("try_cast(left(standard.source_timestamp, 10) AS DATE) AS stamped_on")
+    columns += [f"{ORGANS}.{name} AS authority_{name}" for name in ("standing", "former_until", "outside")]
+    columns += set_columns
+    if category.roles.fine is not None and category.roles.content is not None:
+        columns.append(f"stated_fine(standard.{identifier(category.roles.content)}) AS stated_fine")
     return (
         f"SELECT {', '.join(columns)} FROM {identifier(relation)} AS standard {' '.join(joins)} "
         f"WHERE standard.excluded_reason IS NULL"
@@ -108,12 +132,8 @@ def _derivation(category: Category, field: Field, column: str) -> str:
     return f"CASE WHEN {is_resident} THEN resident_id_verdict({column}) END"
 
 
-def _few_values(category: Category) -> frozenset[str]:
-    """Codes of authorities: a batch names few of them, so each is judged once and joined."""
-    return frozenset({category.roles.authority_code, category.roles.source_unit_code})
-
-
 def _verdict_per_value(relation: str, code: str) -> str:
+    """A batch names few source units: each code is judged once and joined."""
     column, alias = identifier(code), identifier("of_" + code)
     values = f"SELECT DISTINCT {column} AS code FROM {identifier(relation)}"
     verdicts = f"SELECT code, uscc_verdict(code) AS verdict FROM ({values})"

@@ -1,6 +1,6 @@
 """Which golden case breaks which rule: ``expectations/golden_cases.json``.
 
-The file is written by running every case (``python -m data_samples.golden_table``); a test runs them again and
+The file is written by running every case (``python -m data_samples.golden``); a test runs them again and
 compares.
 """
 
@@ -27,5 +27,5 @@ def load_golden_cases(expectations: Path) -> dict[str, tuple[str, ...]]:
         return {str(code): tuple(map(str, cases)) for code, cases in loaded["rules"].items()}
     except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise CatalogueError(
-            "not a table of golden cases", remedy="write it again: python -m data_samples.golden_table", file=path
+            "not a table of golden cases", remedy="write it again: python -m data_samples.golden", file=path
         ) from error

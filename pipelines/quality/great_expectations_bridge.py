@@ -40,6 +40,24 @@ def validate_with_great_expectations(
         create_facts(session, category, relation)
     with engine_arguments(session) as arguments:
         result = validate(arguments, suite, business_date)
+    return _kept(suite, result, result_file)
+
+
+def run_checkpoint(session: Session, suite: Suite, table: str, result_file: Path | None = None) -> list[RuleCount]:
+    """Have a checkpoint validate a small table of the session; counts in suite order.
+
+    ``result_file`` keeps the validation result for :func:`~pipelines.quality.data_docs.build_data_docs`. Raises
+    :class:`RuntimeError` when the library cannot evaluate an expectation.
+    """
+    from pipelines.quality.great_expectations_engine import checkpoint  # noqa: PLC0415
+    from pipelines.quality.shared_connection import engine_arguments  # noqa: PLC0415
+
+    with engine_arguments(session) as arguments:
+        result = checkpoint(arguments, suite, table)
+    return _kept(suite, result, result_file)
+
+
+def _kept(suite: Suite, result: Mapping[str, Any], result_file: Path | None) -> list[RuleCount]:
     if result_file is not None:
         _write(result_file, json.dumps(result, ensure_ascii=False))
     outcomes = {outcome["expectation_config"]["meta"]["code"]: outcome for outcome in result["results"]}

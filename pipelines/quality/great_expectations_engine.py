@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
@@ -31,16 +33,21 @@ from great_expectations.expectations.metrics.map_metric_provider.column_conditio
 from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
     ColumnMapMetricProvider,
 )
-from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
-from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+from great_expectations.expectations.registry import get_renderer_impl
+from great_expectations.render.components import (
+    LegacyDiagnosticRendererType,
+    LegacyRendererType,
+    RenderedStringTemplateContent,
+)
 from great_expectations.render.renderer.renderer import renderer
-from great_expectations.render.view.view import DefaultJinjaPageView
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
 
-from pipelines.quality.checks import build_check
+from pipelines.quality.checks import Check, build_check
 from pipelines.quality.compile import parameters
 from pipelines.quality.facts import FACTS, ROW_NUMBER
+from pipelines.quality.gate_checks import figures_of_gate, gate_check
+from pipelines.quality.rule_words import check_zh
 from pipelines.quality.rules import Rule, Suite
 from pipelines.quality.shared_connection import URL
 
@@ -65,7 +72,52 @@ class RowsCondition(ColumnMapMetricProvider):
         return sa.literal_column(f"({condition})")
 
 
-class _CountsOnly(ColumnMapExpectation):
+class _InChinese:
+    """How an expectation and its result are shown: the words of the rule book."""
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        """What is checked, and what is wrong where it is not so."""
+        described = configuration or (result.expectation_config if result is not None else None)
+        if described is None:
+            return [_text("")]
+        meta = described.meta or {}
+        checked = check_zh(described.type, described.kwargs)
+        return [_text(f"{meta.get('code', described.type)} {meta.get('message_zh', '')}（检查：{checked}）")]
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
+    def _diagnostic_observed_value_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> str:
+        """How many rows the rule applied to, how many broke it, to how many it did not apply."""
+        counts = (result.result or {}) if result is not None else {}
+        if "unexpected_count" not in counts:
+            return "未能检查"
+        missing = int(counts.get("missing_count") or 0)
+        applied = int(counts["element_count"]) - missing
+        return f"适用{applied:,}，不符{int(counts['unexpected_count']):,}，不适用{missing:,}"
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT)
+    def _diagnostic_unexpected_statement_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> Any:
+        """What to do, where there is something to do."""
+        if result is None or result.success:
+            return []
+        return [_text((result.expectation_config.meta or {}).get("fix_zh", ""))]
+
+
+def _text(text: str) -> RenderedStringTemplateContent:
+    template = {"template": "$text", "params": {"text": text}}
+    return RenderedStringTemplateContent(content_block_type="string_template", string_template=template)
+
+
+class _CountsOnly(_InChinese, ColumnMapExpectation):
     """Asks for counts alone: no query ever fetches a value, and all counts of a suite fit one query."""
 
     def get_validation_dependencies(
@@ -93,7 +145,7 @@ class ExpectColumnValueLengthsToBeBetween(_CountsOnly, library_lengths.ExpectCol
     """The library's own, counts only."""
 
 
-class _RowExpectation(ColumnMapExpectation):
+class _RowExpectation(_InChinese, ColumnMapExpectation):
     """A check of ours: rows that it applies to, and rows that break it."""
 
     own_arguments: ClassVar[tuple[str, ...]] = ()
@@ -106,22 +158,34 @@ class _RowExpectation(ColumnMapExpectation):
     ) -> ValidationDependencies:
         given = self.configuration.kwargs
         arguments = {name: given[name] for name in ("column", *self.own_arguments) if given.get(name) is not None}
-        check = build_check(self.expectation_type, arguments)
+        check = self._check(arguments)
         dependencies = ValidationDependencies(result_format=parse_result_format(_COUNTS_ONLY))
         table = {"batch_id": given["batch_id"]} if given.get("batch_id") is not None else {}
         # Many rules apply under the same condition; asked of one column, they are one metric.
-        for name, column, condition in (
-            ("failed", given["column"], check.broken),
-            ("applied", ROW_NUMBER, check.applies),
-        ):
+        conditions = [("failed", given["column"], check.broken), ("applied", ROW_NUMBER, check.applies)]
+        looked_at = self._looked_at(arguments)
+        if looked_at is not None:
+            conditions.append(("rows", ROW_NUMBER, looked_at))
+        for name, column, condition in conditions:
             metric = MetricConfiguration(
                 f"{_ROWS}.unexpected_count",
                 {**table, "column": column},
                 {"condition": f"NOT coalesce({condition}, FALSE)"},
             )
             dependencies.set_metric_configuration(name, metric)
-        dependencies.set_metric_configuration("rows", MetricConfiguration("table.row_count", table, {}))
+        if looked_at is None:
+            dependencies.set_metric_configuration("rows", MetricConfiguration("table.row_count", table, {}))
         return dependencies
+
+    @classmethod
+    def _check(cls, arguments: dict[str, Any]) -> Check:
+        """What is asked of a row."""
+        return build_check(cls.expectation_type, arguments)
+
+    @classmethod
+    def _looked_at(cls, arguments: dict[str, Any]) -> str | None:
+        """Which rows of the table the expectation is about, in SQL; None for all of them."""
+        return None
 
     def _validate(
         self,
@@ -139,17 +203,6 @@ class _RowExpectation(ColumnMapExpectation):
                 "unexpected_percent": 100 * failed / applied if applied else None,
             },
         }
-
-    @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
-    def _prescriptive_renderer(
-        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
-    ) -> list[RenderedStringTemplateContent]:
-        described = configuration or (result.expectation_config if result is not None else None)
-        meta = (described.meta or {}) if described is not None else {}
-        text = f"{meta.get('code', cls.expectation_type)}: {meta.get('message_zh', '')}"
-        template = {"template": "$text", "params": {"text": text}}
-        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
 
 class ExpectRowsToSatisfy(_RowExpectation):
@@ -217,6 +270,12 @@ class ExpectColumnDatesToBeNotBefore(_RowExpectation):
     earliest: str | dict[str, Any]
 
 
+class ExpectSourceTimestampToBeNotAfter(_RowExpectation):
+    map_metric = _ROWS
+    own_arguments = ("latest",)
+    latest: str | dict[str, Any]
+
+
 class ExpectColumnDatesToFollow(_RowExpectation):
     map_metric = _ROWS
     own_arguments = ("earlier",)
@@ -230,26 +289,64 @@ class ExpectColumnCodeVerdictToBeAccepted(_RowExpectation):
     unless: str | None = None
 
 
+class ExpectFiguresToBeAsUsual(_RowExpectation):
+    """A gate: its figures in a table of figures lie between their limits. ``gate`` names the gate."""
+
+    map_metric = _ROWS
+    own_arguments = ("gate",)
+    gate: str
+
+    @classmethod
+    def _check(cls, arguments: dict[str, Any]) -> Check:
+        return gate_check(**arguments)
+
+    @classmethod
+    def _looked_at(cls, arguments: dict[str, Any]) -> str:
+        return figures_of_gate(arguments["gate"])
+
+
 def validate(arguments: dict[str, Any], suite: Suite, business_date: date) -> dict[str, Any]:
     """Validate the view ``facts`` over the engine that ``arguments`` make; the result as JSON-ready data."""
+    context = _context()
+    definition = _definition(context, arguments, suite, FACTS)
+    result = definition.run(result_format=_COUNTS_ONLY, expectation_parameters=parameters(business_date))
+    data: dict[str, Any] = result.to_json_dict()  # type: ignore[no-untyped-call]
+    return data
+
+
+def checkpoint(arguments: dict[str, Any], suite: Suite, table: str) -> dict[str, Any]:
+    """Run a checkpoint with one suite over one table of the session; its result as JSON-ready data."""
+    context = _context()
+    definition = _definition(context, arguments, suite, table)
+    defined = context.checkpoints.add(
+        gx.Checkpoint(name=suite.name, validation_definitions=[definition], result_format=_COUNTS_ONLY)
+    )
+    (result,) = defined.run().run_results.values()
+    data: dict[str, Any] = result.to_json_dict()
+    return data
+
+
+def _context() -> Any:
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_sql(  # type: ignore[call-arg]
+    return context
+
+
+def _definition(context: Any, arguments: dict[str, Any], suite: Suite, table: str) -> gx.ValidationDefinition:
+    source = context.data_sources.add_sql(
         name="session", connection_string=URL, kwargs=arguments, create_temp_table=False
     )
     # A table asset: of a query asset the library reads every row to learn the names of its columns.
-    asset = source.add_table_asset(name=suite.name, table_name=FACTS)
-    definition = context.validation_definitions.add(
+    asset = source.add_table_asset(name=suite.name, table_name=table)
+    definition: gx.ValidationDefinition = context.validation_definitions.add(
         gx.ValidationDefinition(
             name=suite.name,
             data=asset.add_batch_definition_whole_table("batch"),
             suite=context.suites.add(great_expectations_suite(suite)),
         )
     )
-    result = definition.run(result_format=_COUNTS_ONLY, expectation_parameters=parameters(business_date))
-    data: dict[str, Any] = result.to_json_dict()  # type: ignore[no-untyped-call]
-    return data
+    return definition
 
 
 def great_expectations_suite(suite: Suite) -> gx.ExpectationSuite:
@@ -268,20 +365,60 @@ def great_expectations_suite(suite: Suite) -> gx.ExpectationSuite:
     )
 
 
-def render_page(result: dict[str, Any]) -> str:
-    """The library's page for a validation result that was read from its file."""
+@dataclass(frozen=True)
+class RenderedResult:
+    """One expectation of a validation result in the words of its registered renderers, with its counts."""
+
+    meta: Mapping[str, str]
+    column: str
+    checked: str
+    observed: str
+    remedy: str
+    applied: int
+    failed: int
+    not_applicable: int
+
+
+def rendered(result: dict[str, Any]) -> list[RenderedResult]:
+    """A validation result that was read from its file, in words; results in the order of the suite."""
     loaded = expectationSuiteValidationResultSchema.load(result)
-    page: str = DefaultJinjaPageView().render(  # type: ignore[no-untyped-call]
-        ValidationResultsPageRenderer().render(loaded)
+    return [_rendered(one) for one in loaded.results]
+
+
+def _rendered(one: Any) -> RenderedResult:
+    described, counts = one.expectation_config, one.result or {}
+    missing = int(counts.get("missing_count") or 0)
+    return RenderedResult(
+        meta=described.meta or {},
+        column=str(described.kwargs.get("column", "")),
+        checked=_words(one, LegacyRendererType.PRESCRIPTIVE),
+        observed=_words(one, LegacyDiagnosticRendererType.OBSERVED_VALUE),
+        remedy=_words(one, LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT),
+        applied=int(counts.get("element_count") or 0) - missing,
+        failed=int(counts.get("unexpected_count") or 0),
+        not_applicable=missing,
     )
-    return page
+
+
+def _words(one: Any, renderer_type: str) -> str:
+    """What the registered renderer of an expectation says about its result, as plain text."""
+    found = get_renderer_impl(one.expectation_config.type, renderer_type)
+    if found is None:
+        return ""
+    content: Any = found.renderer(result=one)
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.string_template["params"]["text"]) for part in content)
 
 
 def _meta(rule: Rule) -> dict[str, str]:
     return {
         "code": rule.code,
         "owner": rule.owner,
+        "severity": rule.severity,
         "dimension": rule.dimension,
+        "family": rule.family,
+        "version": str(rule.version),
         "message_zh": rule.message_zh,
         "fix_zh": rule.fix_zh,
         "source": rule.source,

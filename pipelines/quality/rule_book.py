@@ -13,7 +13,7 @@ from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.rule_words import DIMENSIONS, FAMILIES, OWNERS, SCOPES, SEVERITIES, Bilingual
 from pipelines.errors import CatalogueError
-from pipelines.quality.checks import ALWAYS, check_of
+from pipelines.quality.checks import ALWAYS, check_of, known_types
 from pipelines.quality.golden_cases import load_golden_cases
 from pipelines.quality.rules import BUSINESS_DATE, Rule
 from pipelines.quality.suite import load_suite
@@ -104,7 +104,7 @@ def _collect(found: dict[str, tuple[Rule, list[Category]]], rule: Rule, category
 
 
 def _entry(rule: Rule, categories: Sequence[Category], golden: Mapping[str, tuple[str, ...]]) -> RuleEntry:
-    check = check_of(rule, {BUSINESS_DATE: f"<{BUSINESS_DATE}>"}) if rule.type else None
+    check = check_of(rule, {BUSINESS_DATE: f"<{BUSINESS_DATE}>"}) if rule.type in known_types() else None
     field = categories[0].field(rule.field) if rule.field and categories else None
     return RuleEntry(
         code=rule.code,

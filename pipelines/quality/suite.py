@@ -8,7 +8,8 @@ the code of the rule, its owner and its texts. Field and severity stand where th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.code_lists import CodeList
+from pipelines.catalogue.gate_settings import GATE_NAMES
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
 from pipelines.errors import CatalogueError
 from pipelines.quality.checks import check_of, known_types
@@ -36,6 +38,10 @@ from pipelines.quality.rules import (
 from pipelines.settings import Settings
 
 BATCH_RULES = "batch_rules.json"
+SET_RULES = "set_rules.json"
+GATES = "gates.json"
+GATE_TYPE = "expect_figures_to_be_as_usual"
+_ROLE = re.compile(r"\$([a-z_]+)")
 Model = TypeVar("Model", bound=Strict)
 _SEVERITIES: dict[str, Severity] = {"critical": "block", "warning": "warn", "info": "info"}
 
@@ -95,7 +101,7 @@ class BatchRules(Strict):
 
 
 def load_suite(settings: Settings, category: Category, code_lists: Mapping[str, CodeList]) -> Suite:
-    """The suite of a category: derived rules in field order, then the file's own.
+    """The suite of a category: derived rules in field order, then the file's own, then those on sets of rows.
 
     Raises :class:`CatalogueError` with file and line for a missing file, a wrong key, a code that stands twice, a
     field the category does not have or an unknown expectation type.
@@ -106,7 +112,8 @@ def load_suite(settings: Settings, category: Category, code_lists: Mapping[str, 
     by_code = {rule.code: rule for rule in own}
     derived = [by_code.pop(rule.code, rule) for rule in derived_rules(category, code_lists)]
     taken_over = {rule.code for rule in derived}
-    rules = (*derived, *(rule for rule in own if rule.code not in taken_over))
+    sets = load_set_rules(settings, category)
+    rules = (*derived, *(rule for rule in own if rule.code not in taken_over), *sets)
     batch = load_batch_rules(settings)
     for rule in rules:
         check_of(rule, {BUSINESS_DATE: "2000-01-01"})
@@ -115,16 +122,94 @@ def load_suite(settings: Settings, category: Category, code_lists: Mapping[str, 
 
 
 def load_batch_rules(settings: Settings) -> tuple[Rule, ...]:
-    """The rules that other steps judge: undecodable lines, duplicates, tombstones, exclusions."""
+    """The rules that other steps judge: undecodable lines, duplicates, tombstones, exclusions, gates."""
     loaded = _load(settings.expectations / BATCH_RULES, BatchRules)
-    return tuple(Rule(**entry.model_dump()) for entry in loaded.rules)
+    return (*(Rule(**entry.model_dump()) for entry in loaded.rules), *load_gates(settings).rules)
 
 
-def _own_rules(path: Path, written: SuiteFile, category: Category) -> tuple[Rule, ...]:
+def load_gates(settings: Settings) -> Suite:
+    """The gates: what a whole batch is asked before it is published.
+
+    Raises :class:`CatalogueError` with file and line for an entry that is no gate or names one that does not exist.
+    """
+    path = settings.expectations / GATES
+    written = _load(path, SuiteFile)
+    rules = []
+    for index, entry in enumerate(written.expectations):
+        gate = entry.kwargs.get("gate")
+        if entry.type != GATE_TYPE or gate not in GATE_NAMES:
+            raise read(path).error(
+                f"{entry.meta.code}: {entry.type} of {gate} is no gate",
+                remedy=f"use {GATE_TYPE} with a gate of {', '.join(sorted(GATE_NAMES))}",
+                at=("expectations", index, "kwargs"),
+            )
+        severity = _SEVERITIES[entry.severity]
+        rules.append(
+            Rule(field=None, severity=severity, type=entry.type, kwargs=entry.kwargs, **entry.meta.model_dump())
+        )
+    return Suite(written.name, tuple(rules))
+
+
+def load_set_rules(settings: Settings, category: Category) -> tuple[Rule, ...]:
+    """The rules on sets of rows, which hold for every category: ``$role`` stands for the field that plays the role.
+
+    Raises :class:`CatalogueError` for a role that no category has and for a rule that blocks or looks at single rows:
+    one row's fate must not hang on another's. A role that only this category lacks leaves the rule out.
+    """
+    path = settings.expectations / SET_RULES
+    written = _load(path, SuiteFile)
+    roles = category.roles.model_dump()
+    told = []
+    for index, entry in enumerate(written.expectations):
+        named = {role for text in _texts(entry) for role in _ROLE.findall(text)}
+        problem = None
+        if not named <= roles.keys():
+            problem = f"there is no role {sorted(named - roles.keys())[0]}"
+        elif entry.meta.scope != "set" or entry.severity == "critical":
+            problem = "a rule of this file has the scope set and does not block"
+        if problem is not None:
+            raise read(path).error(
+                f"{entry.meta.code}: {problem}",
+                remedy="name roles of schemas/categories, warn or inform",
+                at=("expectations", index),
+            )
+        if all(isinstance(roles[role], str) for role in named):
+            told.append(entry.model_copy(update={"kwargs": _played(entry.kwargs, roles)}))
+    return _own_rules(path, written.model_copy(update={"expectations": tuple(told)}), category)
+
+
+def _texts(entry: Expectation) -> Iterable[str]:
+    return (value for value in entry.kwargs.values() if isinstance(value, str))
+
+
+def _played(kwargs: Mapping[str, Any], roles: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with fields in the place of roles."""
+    return {
+        name: _ROLE.sub(lambda found: str(roles[found[1]]), value) if isinstance(value, str) else value
+        for name, value in kwargs.items()
+    }
+
+
+def load_rules(path: Path, category: Category, elsewhere: Container[str]) -> tuple[Rule, ...]:
+    """The rules of a suite's file that is about several categories, as far as they are about one of them.
+
+    ``elsewhere`` are the fields of all categories; an entry about a field that none has is a :class:`CatalogueError`.
+    """
+    rules = _own_rules(path, _load(path, SuiteFile), category, elsewhere)
+    for rule in rules:
+        check_of(rule, {BUSINESS_DATE: "2000-01-01"})
+    return rules
+
+
+def _own_rules(
+    path: Path, written: SuiteFile, category: Category, elsewhere: Container[str] = frozenset()
+) -> tuple[Rule, ...]:
     rules = []
     for index, entry in enumerate(written.expectations):
         at = ("expectations", index)
         column = entry.kwargs.get("column")
+        if column not in category.field_codes and column in elsewhere:
+            continue
         if column not in category.field_codes:
             raise read(path).error(
                 f"{entry.meta.code}: {column} is no field of {category.category}",

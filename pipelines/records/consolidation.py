@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger, now
@@ -71,9 +71,14 @@ def consolidate(session: Session, store: RecordStore, ledger: Ledger, priorities
                     Outbox.record_key == one.record_key,
                     Outbox.feed == one.losing_feed,
                     Outbox.packaged_at.is_(None),
-                    Outbox.withheld_at.is_(None),
+                    # What an acceptance profile keeps back could be released one day, and must not be any more.
+                    or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None)),
                 )
-                .values(withheld_at=instant, withheld_reason=f"reported by {one.surviving_feed}: {one.reason}")
+                .values(
+                    withheld_at=instant,
+                    withheld_reason=f"reported by {one.surviving_feed}: {one.reason}",
+                    withheld_rule=None,
+                )
             )
         ledger_session.add_all(ConsolidatedRun(run=run, at=instant) for run in runs)
     return settled

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import select
 
+from pipelines.catalogue.categories import Category
 from pipelines.engine.duck import Session, identifier
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Run
@@ -40,6 +41,27 @@ def create_history(
                max(version) AS newest,
                bool_or(business_date > $day) AS has_later
         FROM all_versions GROUP BY record_key
+        """,
+        {"day": business_date},
+    )
+
+
+def create_past(session: Session, category: Category, business_date: date, name: str = "past") -> None:
+    """Create the table ``name``: what the feed reported before about the subjects and documents of ``keyed``.
+
+    Columns: record_key, document_key, subject_key, subject_name, decision_date. Reads the view that
+    :func:`create_history` leaves, once, and keeps only what the batch can be compared with.
+    """
+    subject_name = identifier(category.roles.subject_name)
+    session.execute(
+        f"""
+        CREATE OR REPLACE TABLE {identifier(name)} AS
+        SELECT DISTINCT record_key, document_key, subject_key, {subject_name} AS subject_name, decision_date
+        FROM all_versions
+        WHERE business_date < $day AND (
+            subject_key IN (SELECT subject_key FROM keyed WHERE subject_key IS NOT NULL)
+            OR document_key IN (SELECT document_key FROM keyed WHERE document_key IS NOT NULL)
+        )
         """,
         {"day": business_date},
     )

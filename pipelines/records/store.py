@@ -6,18 +6,14 @@ the runs that do not count. The table is plain Parquet plus a log, readable by S
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable
-from deltalake.transaction import AddAction, RemoveAction
 
 from pipelines.catalogue.categories import Category
 from pipelines.engine.duck import Session, file_literal, identifier, literal
-from pipelines.errors import StorageError
+from pipelines.records.run_table import RunTable
 
 AMOUNT = pa.decimal128(18, 6)
 BOOKKEEPING: tuple[tuple[str, pa.DataType], ...] = (
@@ -50,94 +46,45 @@ class RecordStore:
     """Versions of one category below ``folder``."""
 
     def __init__(self, folder: Path, category: Category) -> None:
-        self.folder = folder / category.category
         self.category = category
         self.schema = version_schema(category)
+        self._table = RunTable(folder / category.category, self.schema, ("feed",))
+
+    @property
+    def folder(self) -> Path:
+        """Where the table lies."""
+        return self._table.folder
 
     def prepare(self) -> None:
         """Create the table if it is not there yet."""
-        if not DeltaTable.is_deltatable(str(self.folder)):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(str(self.folder), self.schema, mode="ignore", partition_by=["feed"])
+        self._table.prepare()
 
     def file_of(self, feed: str, run: str) -> Path:
         """Where the versions of a run are written. The file is invisible until :meth:`commit` names it."""
-        return self.folder / f"feed={feed}" / f"{run}.parquet"
+        return self._table.file_of({"feed": feed}, run)
 
     def write(self, session: Session, relation: str, feed: str, run: str) -> int:
         """Write the versions of a run (all columns but ``feed``) beside the table; returns how many."""
-        names = [name for name in self.schema.names if name != "feed"]
-        columns = ", ".join(identifier(name) for name in names)
-        sql = f"SELECT {columns} FROM {identifier(relation)}"
-        return session.write_parquet(sql, self.file_of(feed, run))
+        return self._table.write(session, relation, {"feed": feed}, run)
 
     def commit(self, feed: str, run: str) -> bool:
         """Add a run's file to the table's log; repeating it changes nothing. False when the run wrote none."""
-        path = self.file_of(feed, run)
-        if not path.exists():
-            return False
-        self.prepare()
-        table = DeltaTable(str(self.folder))
-        relative = path.relative_to(self.folder).as_posix()
-        if any(Path(uri).name == path.name for uri in table.file_uris()):
-            return True
-        action = AddAction(
-            path=relative,
-            size=path.stat().st_size,
-            partition_values={"feed": feed},
-            modification_time=int(path.stat().st_mtime * 1000),
-            data_change=True,
-            stats=json.dumps({"numRecords": pq.ParquetFile(path).metadata.num_rows}),
-        )
-        try:
-            table.create_write_transaction(
-                [action],
-                mode="append",
-                schema=self.schema,
-                partition_by=["feed"],
-                commit_properties=CommitProperties(custom_metadata={"run": run}),
-            )
-        except OSError as error:
-            raise StorageError(
-                "the record store cannot be written", file=self.folder, remedy="free disk space, then run again"
-            ) from error
-        return True
+        return self._table.commit({"feed": feed}, run)
 
     def sweep(self, feed: str, run: str) -> bool:
         """Take everything a crashed run left out of the table and off the disk; True when there was something."""
-        path = self.file_of(feed, run)
-        found = path.exists()
-        if DeltaTable.is_deltatable(str(self.folder)):
-            table = DeltaTable(str(self.folder))
-            listed = [uri for uri in table.file_uris() if Path(uri).name == path.name]
-            if listed:
-                found = True
-                remove = RemoveAction(
-                    path=path.relative_to(self.folder).as_posix(),
-                    deletion_timestamp=int(path.stat().st_mtime * 1000) if path.exists() else 0,
-                    data_change=True,
-                    partition_values={"feed": feed},
-                )
-                table.create_write_transaction([remove], mode="append", schema=self.schema, partition_by=["feed"])
-        path.unlink(missing_ok=True)
-        path.with_suffix(".writing").unlink(missing_ok=True)
-        return found
+        return self._table.sweep({"feed": feed}, run)
 
     def versions(self, session: Session, name: str, hidden_runs: Sequence[str], feed: str | None = None) -> None:
         """Create the view ``name`` over all published versions, optionally of one feed.
 
         ``hidden_runs`` are the runs that the ledger has not published.
         """
-        files: list[str] = []
-        if DeltaTable.is_deltatable(str(self.folder)):
-            chosen = [("feed", "=", feed)] if feed else None
-            uris = DeltaTable(str(self.folder)).file_uris(file_pruning_predicate=chosen)
-            # An address escapes the letters of the folder above; the two parts below it are plain: feed=<feed>/<run>.
-            files = [str(self.folder.joinpath(*uri.split("/")[-2:])) for uri in uris]
+        files = self._table.files({"feed": feed} if feed else None)
         if not files:
             self._empty_view(session, name)
             return
-        listed = ", ".join(file_literal(Path(file)) for file in files)
+        listed = ", ".join(file_literal(file) for file in files)
         hidden = ", ".join(literal(run) for run in hidden_runs)
         condition = f"WHERE run NOT IN ({hidden})" if hidden else ""
         columns = ", ".join(identifier(column) for column in self.schema.names)

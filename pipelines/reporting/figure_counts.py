@@ -19,6 +19,8 @@ from pipelines.reporting.figure_timing import timing_counts
 # What a batch adds to the store is added once: when the batch is run again, most of it is there already. These are
 # summed over all published runs of a batch; everything else is what its last one says.
 _ADDED = ("new", "changed", "late")
+# A problem that was waived, or whose record or rule is gone, was not mended.
+MENDED = ("source", "workbook")
 
 
 @dataclass(frozen=True)
@@ -43,44 +45,41 @@ class BatchCounts:
         return settled or "delivery" not in definition.counts
 
 
-def batch_measures(ledger: LedgerSession, run: Run) -> dict[tuple[str, str], int]:
-    """The measures of a published batch; empty when its run was judged before measures were kept."""
+def stored_counts(ledger: LedgerSession, run: Run) -> dict[tuple[str, str], int]:
+    """The counts of a published batch that hold by any clock; empty when its run has no measures."""
     found = ledger.execute(select(Measure.name, Measure.item, Measure.value).where(Measure.run == run.id))
-    measures: dict[tuple[str, str], int] = {(name, item): value for name, item, value in found}
-    if measures:
-        added = ledger.execute(
-            select(Measure.name, Measure.item, func.sum(Measure.value))
-            .where(Measure.run.in_(published_runs(run)), Measure.name == "rows", Measure.item.in_(_ADDED))
-            .group_by(Measure.name, Measure.item)
+    counts: dict[tuple[str, str], int] = {(name, item): value for name, item, value in found}
+    if not counts:
+        return {}
+    added = ledger.execute(
+        select(Measure.item, func.sum(Measure.value))
+        .where(Measure.run.in_(published_runs(run)), Measure.name == "rows", Measure.item.in_(_ADDED))
+        .group_by(Measure.item)
+    )
+    rows, days = ledger.execute(
+        select(func.coalesce(func.sum(Closing.rows), 0), func.coalesce(func.sum(Closing.days), 0)).where(
+            Closing.run.in_(published_runs(run)), Closing.how.in_(MENDED)
         )
-        measures |= {(name, item): int(value) for name, item, value in added}
-    return measures
+    ).one()
+    return (
+        counts
+        | {("rows", item): int(value) for item, value in added}
+        | {("closing", "rows"): int(rows), ("closing", "days"): int(days)}
+        | {("delivery", item): value for item, value in _delivery(ledger, run).items()}
+    )
 
 
-def batch_counts(
+def by_clock(
     ledger: LedgerSession,
     run: Run,
-    measures: Mapping[tuple[str, str], int],
+    stored: Mapping[tuple[str, str], int],
     clock: Clock,
     calendar: WorkingCalendar,
     at: datetime,
 ) -> BatchCounts:
-    """The counts of a published batch by the clock of a profile, as they are at the instant ``at`` (UTC)."""
-    rows, days = ledger.execute(
-        select(func.coalesce(func.sum(Closing.rows), 0), func.coalesce(func.sum(Closing.days), 0)).where(
-            Closing.run.in_(published_runs(run))
-        )
-    ).one()
+    """The stored counts of a batch, and those of the clock of a profile as it stands at the instant ``at`` (UTC)."""
     timing = timing_counts(ledger, run, clock, calendar, at)
-    return BatchCounts(
-        {
-            **measures,
-            ("closing", "rows"): int(rows),
-            ("closing", "days"): int(days),
-            **{("delivery", item): value for item, value in _delivery(ledger, run).items()},
-            **{("timing", item): value for item, value in timing.items()},
-        }
-    )
+    return BatchCounts({**stored, **{("timing", item): value for item, value in timing.items()}})
 
 
 def _delivery(ledger: LedgerSession, run: Run) -> dict[str, int]:

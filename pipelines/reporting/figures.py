@@ -19,6 +19,8 @@ from pipelines.ledger.models import Batch
 from pipelines.ledger.quality_models import Fact
 from pipelines.reporting.counts import Ratio
 
+# A weekend without a batch is no silence.
+SILENT_DAYS = 3
 By = Literal["day", "month", "department", "category", "feed"]
 _COLUMNS: dict[By, tuple[Any, ...]] = {
     "day": (Fact.business_date,),
@@ -172,6 +174,11 @@ class Silence:
     def days(self) -> int | None:
         """Calendar days since then; None when nothing was ever published."""
         return None if self.last is None else (self.day - self.last).days
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was published for more than a weekend."""
+        return self.days is None or self.days > SILENT_DAYS
 
 
 def silences(ledger: Ledger, feeds: Iterable[tuple[str, str]], day: date) -> list[Silence]:

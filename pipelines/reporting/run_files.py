@@ -43,6 +43,15 @@ class RunFiles:
     def repairs(self) -> str:
         return self._relation("repairs.parquet")
 
+    @property
+    def has_suggestions(self) -> bool:
+        """Whether the run was judged since there are suggestions."""
+        return (self.folder / "suggestions.parquet").is_file()
+
+    @property
+    def suggestions(self) -> str:
+        return self._relation("suggestions.parquet")
+
     def source_columns(self) -> tuple[str, ...]:
         """The headers of all parts, each once, in the order in which they first appear."""
         return tuple(dict.fromkeys(column for part in self.parts for column in part.columns))
@@ -51,9 +60,8 @@ class RunFiles:
         """All rows as they were sent: row_no, extract_name and ``c0``, ``c1`` … in the order of ``source_columns``."""
         positions = {column: f"c{index}" for index, column in enumerate(self.source_columns())}
         selects = []
+        self.check_rows()
         for part in self.parts:
-            if not part.path.is_file():
-                raise _gone(part.path)
             known = set(part.columns)
             cells = ", ".join(
                 f"{identifier(column) if column in known else 'NULL::VARCHAR'} AS {alias}"
@@ -64,6 +72,12 @@ class RunFiles:
                 f"{cells} FROM read_parquet({file_literal(part.path)}, file_row_number = true)"
             )
         return "(" + " UNION ALL ".join(selects) + ")"
+
+    def check_rows(self) -> None:
+        """Raises :class:`StorageError` when a rows file is gone."""
+        for part in self.parts:
+            if not part.path.is_file():
+                raise _gone(part.path)
 
     def _relation(self, name: str) -> str:
         path = self.folder / name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,9 +12,10 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from pipelines.catalogue.correction_form import LONGEST_CELL
+
 # Excel ends at row 1,048,576; a round number leaves room for title and header.
 LINES_PER_SHEET = 1_000_000
-LONGEST_CELL = 32_000
 CUT = "…（内容过长，其余见原文件）"
 TITLE_ROW, HEADER_ROW, FIRST_LINE = 0, 1, 2
 
@@ -29,6 +30,7 @@ class Column:
     header: str
     width: float
     colour: str = NAVY
+    hidden: bool = False
 
 
 class Formats:
@@ -79,8 +81,10 @@ _FEATURES: dict[str, dict[str, Any]] = {
     "wrong": {"bg_color": "#F8D7D3", "bold": True},
     "band": {"bg_color": "#F6F5F1"},
     "fill_in": {"num_format": "@", "bg_color": "#FFF4C2", "locked": False, "text_wrap": True},
+    "closed": {"bg_color": "#ECEAE4"},
     "quiet": {"font_color": "#8A949E"},
     "strong": {"bold": True},
+    "link": {"font_color": "#1F5FA8", "underline": 1},
 }
 
 
@@ -110,7 +114,9 @@ class LineSheet:
         *,
         frozen_columns: int = 0,
         lines_per_sheet: int = LINES_PER_SHEET,
+        finish: Callable[[Worksheet, int], None] | None = None,
     ) -> None:
+        """``finish`` is called for each sheet when it is full: with the sheet and its last row."""
         self.book = book
         self.formats = formats
         self.name = name
@@ -118,6 +124,7 @@ class LineSheet:
         self.columns = columns
         self.frozen_columns = frozen_columns
         self.lines_per_sheet = lines_per_sheet
+        self._finish = finish
         self.sheets = 0
         self.row = FIRST_LINE
         self.sheet: Worksheet = self._open()
@@ -147,7 +154,10 @@ class LineSheet:
 
     def close(self) -> None:
         """Put the filter over what was written."""
-        self.sheet.autofilter(HEADER_ROW, 0, max(self.row - 1, HEADER_ROW), len(self.columns) - 1)
+        last = max(self.row - 1, HEADER_ROW)
+        self.sheet.autofilter(HEADER_ROW, 0, last, len(self.columns) - 1)
+        if self._finish is not None:
+            self._finish(self.sheet, last)
 
     def _open(self) -> Worksheet:
         self.sheets += 1
@@ -159,7 +169,7 @@ class LineSheet:
         sheet.repeat_rows(HEADER_ROW)
         sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         for index, column in enumerate(self.columns):
-            sheet.set_column(index, index, column.width)
+            sheet.set_column(index, index, column.width, None, {"hidden": column.hidden})
         sheet.freeze_panes(FIRST_LINE, self.frozen_columns)
         sheet.set_row(TITLE_ROW, 26)
         sheet.write_string(TITLE_ROW, 0, self.title, self.formats.title())

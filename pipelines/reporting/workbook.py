@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Select, exists, select
+from sqlalchemy.orm import aliased
 from xlsxwriter import Workbook
-from xlsxwriter.exceptions import XlsxFileError
 
+from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.catalogue.categories import Category
+from pipelines.catalogue.correctable import correction_targets
+from pipelines.catalogue.correction_form import META_SHEET, WorkbookMeta
 from pipelines.catalogue.feeds import Feed
 from pipelines.engine.duck import Session
-from pipelines.errors import StorageError
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
+from pipelines.ledger.quality_models import Task
 from pipelines.reporting import file_sheets, workbook_pages
 from pipelines.reporting.batches import of_batch
+from pipelines.reporting.choices import Choices
+from pipelines.reporting.cover_sheet import cover_sheet
 from pipelines.reporting.file_findings import file_finding_lines
 from pipelines.reporting.metrics import FeedFigures
-from pipelines.reporting.problem_lines import create_lines, read_lines
+from pipelines.reporting.problem_lines import LINES, create_lines, read_lines
+from pipelines.reporting.problem_sheets import Layout, problem_sheets, sheet_names
 from pipelines.reporting.run_files import run_files
 from pipelines.reporting.sheets import LINES_PER_SHEET, Formats
 from pipelines.reporting.source_columns import source_columns_of_fields
+from pipelines.reporting.whole_workbook import new_workbook
 from pipelines.reporting.withdrawals import Withdrawal
 from pipelines.reporting.words import RuleTexts
 from pipelines.settings import Settings
-
-_READ_ONLY_TO_ALL_BUT_US = 0o600
 
 
 def write_workbook(
@@ -61,30 +62,42 @@ def write_workbook(
         raise ValueError(f"the batch of {figures.feed} has no published run")
     with ledger.read() as ledger_session:
         run = ledger_session.get_one(Run, figures.run)
-        rejections = ledger_session.scalars(
-            select(DeliveryFinding).join(Outbox, Outbox.id == DeliveryFinding.outbox_id).where(of_batch(run))
-        ).all()
+        rejections = ledger_session.scalars(_rejections(run)).all()
+        tasks = {
+            (task.rule, task.field): task.reference
+            for task in ledger_session.scalars(select(Task).where(Task.feed == feed.feed))
+        }
     files = run_files(settings, run)
-    counts = create_lines(session, files, rejections)
+    files.check_rows()
+    kinds = create_lines(session, files, rejections)
+    problem_rows = session.one(f"SELECT count(DISTINCT row_no) FROM {LINES} WHERE severity = 'block'")[0]
     about_files = file_finding_lines(figures.file_findings, rule_texts)
-    total = counts["block"] + counts["warn"] + run.lines_undecoded + len(withdrawals)
+    total = sum(kind.lines for kind in kinds) + run.lines_undecoded + len(withdrawals)
     total += sum(finding.severity != "info" for finding in about_files)
     if total == 0:
         return 0
-    columns = files.source_columns()
-    layout = workbook_pages.Layout(
-        source_headers=columns,
+    targets = [correction_targets(part.columns, feed.for_extract(part.extract_name), category) for part in files.parts]
+    layout = Layout(
+        source_headers=files.source_columns(),
         positions=source_columns_of_fields(feed, category, files),
         field_names={field.code: field.name_zh for field in category.fields},
         rule_texts=rule_texts,
         endpoint_names=endpoint_names,
         lines_per_sheet=lines_per_sheet,
+        targets=targets,
+        tasks=tasks,
     )
-    with _new_book(path, settings.scratch, figures) as book:
+    layout = replace(layout, names=sheet_names(layout, kinds))
+    correctable = [
+        code for code in category.field_codes if any(found[code].obstacle is None for found in targets if code in found)
+    ]
+    choices = Choices(feed, category, load_catalogue(settings).code_lists, correctable)
+    meta = WorkbookMeta(figures.feed, figures.business_date, run.id)
+    title = f"{figures.department_name} {figures.category_name} 问题清单"
+    with new_workbook(path, settings.scratch, title, figures.business_date) as book:
         formats = Formats(book)
-        workbook_pages.problem_sheet(book, formats, layout, read_lines(session, files, "block"), figures)
-        if counts["warn"]:
-            workbook_pages.warning_sheet(book, formats, layout, read_lines(session, files, "warn"))
+        cover_sheet(book, formats, layout, figures, kinds, contact, problem_rows)
+        problem_sheets(book, formats, layout, kinds, read_lines(session, files, meta.digest), choices)
         if run.lines_undecoded:
             rejects = session.batches(
                 f"SELECT extract_name, sheet, line, rule, expected_cells, actual_cells, bytes FROM {files.rejects} "
@@ -98,51 +111,33 @@ def write_workbook(
             file_sheets.withdrawal_sheet(book, formats, withdrawals)
         workbook_pages.summary_sheet(book, formats, layout, figures)
         workbook_pages.help_sheet(book, formats, figures, contact)
+        choices.write(book)
+        _meta_sheet(book, meta)
     return total
 
 
-@contextmanager
-def _new_book(path: Path, scratch: Path, figures: FeedFigures) -> Iterator[Workbook]:
-    """A workbook that appears under ``path`` when it is whole, and not at all when anything fails."""
-    folder: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="workbook-", dir=scratch)
-        beside = path.with_name(f".{path.name}.writing")
-        book = Workbook(
-            str(beside),
-            {
-                "constant_memory": True,
-                "tmpdir": folder,
-                "strings_to_formulas": False,
-                "strings_to_numbers": False,
-                "strings_to_urls": False,
-            },
-        )
-        book.set_properties(
-            {
-                "title": f"{figures.department_name} {figures.category_name} 问题清单",
-                "author": "归集",
-                "company": "",
-                # Not the time of writing: the same batch gives the same bytes.
-                "created": datetime.combine(figures.business_date, time()),
-            }
-        )
-        try:
-            yield book
-            book.close()
-            beside.chmod(_READ_ONLY_TO_ALL_BUT_US)
-            os.replace(beside, path)  # noqa: PTH105 - says what is meant: replace, on every platform
-        finally:
-            book.fileclosed = True
-            beside.unlink(missing_ok=True)
-    except (OSError, XlsxFileError) as error:
-        raise StorageError(
-            f"the workbook cannot be written ({type(error).__name__})",
-            file=path,
-            remedy="free disk space or mend permissions, then make the report again",
-        ) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+def _rejections(run: Run) -> Select[DeliveryFinding]:
+    """What receivers sent back of a batch and nothing has replaced since: a newer version was sent on its own."""
+    newer = aliased(Outbox)
+    replaced = exists().where(
+        newer.endpoint == Outbox.endpoint,
+        newer.feed == Outbox.feed,
+        newer.record_key == Outbox.record_key,
+        newer.version > Outbox.version,
+    )
+    return (
+        select(DeliveryFinding)
+        .join(Outbox, Outbox.id == DeliveryFinding.outbox_id)
+        .where(of_batch(run), ~replaced)
+        .order_by(DeliveryFinding.id)
+    )
+
+
+def _meta_sheet(book: Workbook, meta: WorkbookMeta) -> None:
+    """What a returned workbook is recognised by; hidden so that nobody deletes it by mistake."""
+    sheet = book.add_worksheet(META_SHEET)
+    for row, (name, value) in enumerate(meta.items()):
+        sheet.write_string(row, 0, name)
+        sheet.write_string(row, 1, value)
+    sheet.protect("")
+    sheet.very_hidden()

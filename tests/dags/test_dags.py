@@ -82,7 +82,7 @@ def test_every_file_loads(bag: DagBag) -> None:
 def test_there_is_one_dag_for_each_feed_and_nothing_unknown(bag: DagBag) -> None:
     feeds = {f"feed_{code}" for code in feed_schedules(Settings())}
     assert len(feeds) >= 4
-    assert set(bag.dags) == feeds | {"deliver", "clock_watch", "steward_reports"}
+    assert set(bag.dags) == feeds | {"corrections", "deliver", "clock_watch", "steward_reports"}
 
 
 def test_a_feed_is_pulled_judged_and_published_at_its_own_hour(bag: DagBag) -> None:
@@ -92,8 +92,25 @@ def test_a_feed_is_pulled_judged_and_published_at_its_own_hour(bag: DagBag) -> N
         assert dag.timetable == BusinessDayTimetable(cron)
 
 
+def test_corrected_workbooks_are_taken_in_by_department_before_the_reports_are_made(bag: DagBag) -> None:
+    assert order(bag.dags["corrections"]) == ["departments", "take_in"]
+    assert bag.dags["corrections"].get_task("take_in").get_needs_expansion()
+    assert bag.dags["corrections"].timetable == BusinessDayTimetable("0 6 * * *")
+    assert bag.dags["steward_reports"].timetable == BusinessDayTimetable("0 7 * * *")
+
+
 def test_nothing_is_delivered_before_it_is_consolidated(bag: DagBag) -> None:
     assert order(bag.dags["deliver"]) == ["consolidate", "send"]
+
+
+def test_reports_and_data_docs_are_built_once_a_night_after_the_feeds_and_do_not_wait_for_each_other(
+    bag: DagBag,
+) -> None:
+    dag = bag.dags["steward_reports"]
+    assert sorted(order(dag)) == ["build", "data_docs"]
+    assert not any(task.upstream_task_ids for task in dag.tasks)
+    assert dag.timetable == BusinessDayTimetable("0 7 * * *")
+    assert all(int(cron.split()[1]) < 7 for cron in feed_schedules(Settings()).values())
 
 
 def test_no_dag_overtakes_itself_or_catches_up_unasked(bag: DagBag) -> None:
@@ -132,7 +149,7 @@ print(json.dumps({"seconds": seconds, "heavy": sorted(heavy)}))
     measured = json.loads(done.stdout.splitlines()[-1])
     assert measured["heavy"] == []
     assert {path: took for path, took in measured["seconds"].items() if took > PARSE_SECONDS} == {}
-    assert len(measured["seconds"]) == 4
+    assert len(measured["seconds"]) == 5
 
 
 def test_one_feeds_failure_stops_that_feed_only(

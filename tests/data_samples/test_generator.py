@@ -10,12 +10,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sample_judging import SAMPLES
 
 from data_samples.generate import RENAMED, generate
 from data_samples.generator.feeds import FEEDS
 from data_samples.generator.registry import KNOWN
 from data_samples.generator.repairable import capital_numerals
+from data_samples.golden.judging import SAMPLES
 from pipelines.identity.uscc import uscc_verdict
 
 

@@ -1,48 +1,41 @@
-"""Golden cases, typed by hand: ``data_samples/<feed>/golden_<name>/`` holds what goes in and what must come out.
-
-``extract.csv`` is UTF-8 with commas so that people can read it; it is written anew in the form that the feed is sent in
-before the pipeline sees it. ``expected.csv`` has a line for every expectation: the first one of a line gives its
-outcome and *all* its reasons, each gives at most one field with its standard value (empty: no value).
-"""
+"""Golden cases: what goes in, what must come out, and which rule each breaks (see ``data_samples/golden/``)."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections import defaultdict
-from datetime import datetime
+import ast
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-import openpyxl
 import pytest
-from sample_judging import SAMPLES, judge_file
 
-CASES = sorted(SAMPLES.glob("*/golden_*"))
-WORKBOOK_HEADER_LINE = 4
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NUMBER = re.compile(r"[1-9]\d{0,14}")
+from data_samples.golden.cases import case_name, expectations_of, golden_cases
+from data_samples.golden.every_rule import CASE, DEVIATIONS, write_every_rule
+from data_samples.golden.judging import SAMPLES, Verdict
+from data_samples.golden.table import golden_table, golden_tests, run_aside, table_text
+from pipelines.catalogue.catalogue import load_catalogue
+from pipelines.operations.rule_book import rule_book
+from pipelines.quality.golden_cases import GOLDEN_CASES
+from pipelines.settings import PROJECT_ROOT, Settings
+
+Run = Callable[[Path], dict[int, Verdict]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return cache(run_aside)
 
 
 def test_there_are_golden_cases_for_every_feed() -> None:
-    assert {case.parent.name for case in CASES} == {
-        "ecology_penalty",
-        "housing_licence",
-        "market_licence",
-        "market_penalty",
-    }
+    covered = {case.parent.name for case in golden_cases()}
+    feeds = set(load_catalogue(Settings()).feeds)
+    assert covered >= feeds
+    assert all((SAMPLES / feed / "feed.yaml").exists() for feed in covered - feeds)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name.removeprefix('golden_')}")
-def test_golden_case(case: Path, tmp_path: Path) -> None:
-    feed = case.parent.name
-    extract, offset = as_sent(feed, case / "extract.csv", tmp_path)
-    found = {line - offset: verdict for line, verdict in judge_file(feed, extract, tmp_path).items()}
-    with (case / "expected.csv").open(encoding="utf-8", newline="") as file:
-        expected = list(csv.DictReader(file))
-    by_line: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for row in expected:
-        by_line[int(row["line"])].append(row)
+@pytest.mark.parametrize("case", golden_cases(), ids=case_name)
+def test_golden_case(case: Path, run: Run) -> None:
+    found, by_line = run(case), expectations_of(case)
     assert found.keys() == by_line.keys(), "every line needs an expectation"
     wrong = []
     for line, rows in by_line.items():
@@ -58,43 +51,41 @@ def test_golden_case(case: Path, tmp_path: Path) -> None:
     assert not wrong, "\n" + "\n".join(wrong)
 
 
-def as_sent(feed: str, extract: Path, folder: Path) -> tuple[Path, int]:
-    """The extract in the feed's own form, and by how many lines its lines stand lower there."""
-    text = extract.read_text(encoding="utf-8")
-    if feed == "ecology_penalty":
-        return as_workbook(list(csv.reader(io.StringIO(text))), folder / "extract.xlsx"), WORKBOOK_HEADER_LINE - 1
-    sent = folder / "extract.csv"
-    if feed == "housing_licence":
-        buffer = io.StringIO()
-        csv.writer(buffer, delimiter=";", lineterminator="\n").writerows(csv.reader(io.StringIO(text)))
-        text = buffer.getvalue()
-    encoding = {"market_penalty": "gb18030", "market_licence": "utf-8-sig"}.get(feed, "utf-8")
-    sent.write_bytes(text.encode(encoding))
-    return sent, 0
+def test_the_table_of_golden_cases_is_what_running_them_gives(run: Run) -> None:
+    path = Settings().expectations / GOLDEN_CASES
+    assert path.read_text(encoding="utf-8") == table_text(golden_table(run)), "run python -m data_samples.golden"
 
 
-def as_workbook(rows: list[list[str]], path: Path) -> Path:
-    """Title, header in two rows with merged cells, 序号; dates and numbers as such."""
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "行政处罚"
-    header, *data = rows
-    sheet.append(["示例市生态环境局行政处罚信息报送表"])
-    sheet.append(["填报单位：示例市生态环境局法规科"])
-    sheet.append(["序号", "行政相对人信息", *[None] * 7, "处罚决定信息"])
-    sheet.append([None, *header])
-    sheet.merge_cells("A1:Z1")
-    sheet.merge_cells("A3:A4")
-    sheet.merge_cells("B3:I3")
-    sheet.merge_cells("J3:Z3")
-    for number, row in enumerate(data, 1):
-        sheet.append([number, *(_typed(cell) for cell in row)])
-    book.save(path)
-    return path
+def test_every_rule_is_broken_by_a_golden_case_and_the_table_knows_no_other_rule() -> None:
+    rules = rule_book(Settings())
+    assert [rule.code for rule in rules if not rule.golden_cases] == []
+    assert set(golden_tests()) <= {rule.code for rule in rules}
 
 
-def _typed(cell: str) -> str | int | datetime | None:
-    if _DAY.fullmatch(cell):
-        return datetime.strptime(cell, "%Y-%m-%d")  # noqa: DTZ007 - a workbook knows no time zone
-    return int(cell) if _NUMBER.fullmatch(cell) else (cell or None)
+def test_every_row_rule_is_broken_by_a_file() -> None:
+    by_test_alone = [
+        rule.code
+        for rule in rule_book(Settings())
+        if rule.holds and not any("/golden_" in case and "::" not in case for case in rule.golden_cases)
+    ]
+    assert by_test_alone == []
+
+
+def test_the_cases_of_every_rule_are_written_from_the_list_of_deviations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_samples.golden.every_rule.SAMPLES", tmp_path)
+    written = write_every_rule(load_catalogue(Settings()))
+    assert len(written) == len(list(DEVIATIONS.glob("*.yaml")))
+    for folder in written:
+        for file in folder.iterdir():
+            kept = SAMPLES / folder.parent.name / CASE / file.name
+            assert kept.read_bytes() == file.read_bytes(), "run python -m data_samples.golden"
+
+
+@pytest.mark.parametrize(("code", "test"), [(code, test) for code, tests in golden_tests().items() for test in tests])
+def test_a_test_that_stands_for_a_golden_case_exists_and_names_the_rule(code: str, test: str) -> None:
+    file, name = test.split("::")
+    source = (PROJECT_ROOT / file).read_text(encoding="utf-8")
+    functions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    assert f'"{code}"' in (ast.get_source_segment(source, functions[name]) or "")

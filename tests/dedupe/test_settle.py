@@ -50,11 +50,19 @@ def settle(
     schema = pa.schema([("row_no", pa.int64()), *texts.items()])
     duck.register("standard", pa.Table.from_pylist(standard, schema=schema))
     verdicts = [
-        {"row_no": number, "reasons": row.get("reasons", []), "blocking": row.get("blocking", False)}
+        {
+            "row_no": number,
+            "reasons": row.get("reasons", []),
+            "blocking": row.get("blocking", False),
+            "waived": row.get("waived", []),
+        }
         for number, row in enumerate(rows)
         if row.get("excluded_reason") is None
     ]
-    verdict_schema = pa.schema([("row_no", pa.int64()), ("reasons", pa.list_(pa.string())), ("blocking", pa.bool_())])
+    codes = pa.list_(pa.string())
+    verdict_schema = pa.schema(
+        [("row_no", pa.int64()), ("reasons", codes), ("blocking", pa.bool_()), ("waived", codes)]
+    )
     duck.register("verdicts", pa.Table.from_pylist(verdicts, schema=verdict_schema))
     duck.register("tombstones", pa.table({"record_key": pa.array(list(tombstones), pa.string())}))
     waiting = [(number, row["withheld"]) for number, row in enumerate(rows) if "withheld" in row]
@@ -211,3 +219,8 @@ def test_the_store_decides_what_a_row_changes(
     duck.register("history", pa.Table.from_pylist(known, schema=schema))
     compare_with_store(duck)
     assert duck.rows("SELECT change, version FROM changes") == [(change, version)]
+
+
+def test_what_a_row_is_excused_from_is_kept_beside_its_outcome(duck: Session) -> None:
+    (settled,) = settle(duck, [{"reasons": ["CF-C10e"], "waived": ["CF-C10f"]}])
+    assert (settled["outcome"], settled["reasons"], settled["waived"]) == ("accepted", ["CF-C10e"], ["CF-C10f"])

@@ -60,7 +60,7 @@ def test_a_column_that_filled_a_field_and_one_that_filled_none_go_under_differen
     now = table(("处罚文号", "当事人", "处罚内容"))
     assert noticed(table(), now) == [
         (changes.MISSING_COLUMN, "处罚机关"),
-        (changes.UNUSED_COLUMN_GONE, "经办科室"),
+        ("SRC-011", "经办科室"),
     ]
     (loss,) = lost_columns(Shape((table(),), 1), [now], always)
     assert (loss.column, loss.purposes, loss.nearest) == ("处罚机关", ("CF_CFJG",), ())
@@ -180,7 +180,7 @@ def test_the_tables_of_a_batch_know_the_facts_of_their_own_sheet(tmp_path: Path)
 def test_traces_of_a_wrong_conversion_are_one_finding_a_table(facts: dict[str, Any], expected: list[Any]) -> None:
     found = extract_faults([{"sha256": "d" * 64, "name": "x.csv", **facts}])
     assert [(change.sheet, change.observed) for change in found] == expected
-    assert {change.rule for change in found} <= {changes.MOJIBAKE}
+    assert {change.rule for change in found} <= {"SRC-009"}
 
 
 def test_a_finding_says_where_the_header_stands() -> None:

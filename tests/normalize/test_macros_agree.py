@@ -33,6 +33,7 @@ TWINS: list[Callable[[str], str | bool | None]] = [
     code_texts.code_without_copy_number,
     code_texts.code_without_punctuation,
     code_texts.digits_without_decimal_tail,
+    code_texts.code_in_upper_case,
     code_texts.code_without_hyphens,
     code_texts.digits_without_hyphens,
     code_texts.code_of_18_digits,

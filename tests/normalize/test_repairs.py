@@ -278,4 +278,4 @@ def test_every_repair_is_described(catalogue: Catalogue) -> None:
         for edition in category.editions.values()
         for assumption in edition.assumptions
     }
-    assert set(described) == used | assumed | {"ENUM-004", "DOC-001", "MAP-001", "MAP-002"}
+    assert set(described) == used | assumed | {"ENUM-004", "DOC-001", "ORG-001", "MAP-001", "MAP-002"}

@@ -12,15 +12,31 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from pipelines.catalogue.authorities import Authorities, Authority, FormerName
 from pipelines.catalogue.catalogue import Catalogue, load_catalogue
 from pipelines.catalogue.categories import Category
 from pipelines.engine.duck import Session
+from pipelines.quality.reference import Reference, create_reference
 from pipelines.quality.rules import Suite
 from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
 
 BUSINESS_DATE = date(2026, 11, 20)
 CATEGORIES = ("administrative_licence", "administrative_penalty")
+REFERENCE = Reference(
+    Authorities(
+        covers=("1199",),
+        authorities=(
+            Authority(
+                name="示例市样本甲局",
+                code="11119900MA990001XH",
+                short=("样本甲局",),
+                former=(FormerName(name="示例市样本旧局", until=date(2019, 3, 1)),),
+            ),
+        ),
+    ),
+    regions=("1199",),
+)
 _CASES = Path(__file__).parent / "cases"
 
 Row = dict[str, str | None]
@@ -77,6 +93,7 @@ def standard_table(
         columns[field] = pa.array([row.get(field) for row in rows], pa.string())
     session.register("given_rows", pa.table(columns))
     session.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given_rows")
+    create_reference(session, REFERENCE)
 
 
 def _value(value: Any) -> str | None:

@@ -76,12 +76,25 @@ def test_no_filter_loses_a_value_that_a_rule_looks_for() -> None:
     chance = random.Random(7)
     alphabet = "示例公司甲乙某X×*?？〓□<>/&;#0123456789x锟斤拷烫屯\ufffd\ue000\u200b\x01 \n(某)ab。\U000f0001"
     texts = ["".join(chance.choices(alphabet, k=chance.randint(1, 14))) for _ in range(40_000)]
-    texts += ["电话13812345678", "&nbsp;", "<br>", "屯屯屯", "XX", "李某", "a𠮷", "<masked>", "脱敏"]
+    texts += [
+        "电话13812345678",
+        "&nbsp;",
+        "<br>",
+        "屯屯屯",
+        "XX",
+        "李某",
+        "a𠮷",
+        "<masked>",
+        "脱敏",
+        "關(guān)",
+        "查（chá）",
+    ]
     with session() as duck:
         duck.register("texts", pa.table({"t": texts}))
         lost, found = duck.one(
-            "SELECT count(*) FILTER ((is_garbled(t) OR has_special_characters(t) OR has_personal_data(t)) "
-            "AND NOT is_suspect_text(t) OR (is_masked_name(t) OR has_lost_characters(t)) AND NOT is_suspect_name(t)), "
+            "SELECT count(*) FILTER ((is_garbled(t) OR has_special_characters(t) OR has_personal_data(t) "
+            "OR has_pinyin(t)) AND NOT is_suspect_text(t) "
+            "OR (is_masked_name(t) OR has_lost_characters(t)) AND NOT is_suspect_name(t)), "
             "count(*) FILTER (is_garbled(t) OR has_special_characters(t) OR is_masked_name(t)) FROM texts"
         )
     assert lost == 0

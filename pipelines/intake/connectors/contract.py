@@ -39,7 +39,8 @@ class PullRequest:
     everything once (read flags, files moved away) answers with them and what is new. ``lost`` are the names of those
     that the landing no longer has: such a source cannot give them out again. ``owed`` are receipts of other
     batches whose source could not be told yet: what they name is taken already. ``category`` is needed only where
-    a file has to be read to know its day. ``progress`` takes a short text for whoever watches.
+    a file has to be read to know its day. ``may_be_empty``: that there are no files is no problem. ``progress`` takes a
+    short text for whoever watches.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class PullRequest:
     lost: tuple[str, ...] = ()
     owed: tuple[Mapping[str, Any], ...] = ()
     category: Category | None = None
+    may_be_empty: bool = False
     progress: Callable[[str], None] = lambda _text: None
 
 

@@ -65,7 +65,7 @@ def _pull(tree: FileTree, request: PullRequest, source: FolderSource | SftpSourc
     leaves = source.afterwards.do == "leave"
     if not leaves:
         _check_lost(tree.place(rules.folder), request, taken)
-    if not taken and (leaves or not request.earlier):
+    if not taken and not request.may_be_empty and (leaves or not request.earlier):
         waiting = sum(file in owed for file in listing.extracts)
         raise _nothing(tree.place(rules.folder), rules, request, listing, waiting)
     extracts = tuple(landed for _, landed in taken)

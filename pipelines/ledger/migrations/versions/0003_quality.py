@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("rule", sa.String(length=60), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("granted_for", sa.String(length=400), nullable=False),
         sa.Column("approver", sa.String(length=100), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("since", sa.Date(), nullable=False),
@@ -63,6 +64,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("revoked_at", sa.DateTime(), nullable=True),
         sa.Column("revoked_by", sa.String(length=100), nullable=True),
+        sa.Column("revoked_why", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waiver")),
     )
     with op.batch_alter_table("waiver") as changed:
@@ -102,9 +104,8 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_gate_decision_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gate_decision")),
+        sa.UniqueConstraint("run", name=op.f("uq_gate_decision_run")),
     )
-    with op.batch_alter_table("gate_decision") as changed:
-        changed.create_index(changed.f("ix_gate_decision_run"), ["run"], unique=False)
 
     op.create_table(
         "gate_result",
@@ -118,6 +119,7 @@ def upgrade() -> None:
         sa.Column("low", sa.Double(), nullable=True),
         sa.Column("high", sa.Double(), nullable=True),
         sa.Column("batches", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(length=20), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_gate_result_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gate_result")),
         sa.UniqueConstraint("run", "gate", "item", name=op.f("uq_gate_result_run_gate_item")),
@@ -146,16 +148,18 @@ def upgrade() -> None:
         sa.Column("department", sa.String(length=60), nullable=False),
         sa.Column("feed", sa.String(length=100), nullable=False),
         sa.Column("category", sa.String(length=60), nullable=False),
-        sa.Column("rule", sa.String(length=60), nullable=False),
+        sa.Column("rule", sa.String(length=130), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
         sa.Column("field", sa.String(length=60), nullable=False),
         sa.Column("severity", sa.String(length=10), nullable=False),
         sa.Column("owner", sa.String(length=20), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("waived", sa.Integer(), nullable=False),
         sa.Column("rows_ever", sa.Integer(), nullable=False),
         sa.Column("first_seen", sa.Date(), nullable=False),
         sa.Column("last_seen", sa.Date(), nullable=False),
+        sa.Column("open_since", sa.Date(), nullable=True),
         sa.Column("run", sa.String(length=140), nullable=False),
         sa.Column("closed_on", sa.Date(), nullable=True),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_task_run")),
@@ -248,9 +252,6 @@ def downgrade() -> None:
         changed.drop_index(changed.f("ix_gate_result_run"))
 
     op.drop_table("gate_result")
-    with op.batch_alter_table("gate_decision") as changed:
-        changed.drop_index(changed.f("ix_gate_decision_run"))
-
     op.drop_table("gate_decision")
     with op.batch_alter_table("fact") as changed:
         changed.drop_index(changed.f("ix_fact_run"))

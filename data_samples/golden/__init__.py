@@ -1,0 +1,1 @@
+"""Golden cases: what goes in, what must come out, and which rule each of them breaks."""

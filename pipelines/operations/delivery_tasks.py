@@ -1,0 +1,137 @@
+"""Tasks that receivers make: records they rejected, and records kept back because they would not take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy.orm import Session as LedgerSession
+from sqlalchemy.orm import aliased
+
+from pipelines.ledger.models import DeliveryFinding, Outbox
+from pipelines.ledger.quality_models import Task
+from pipelines.operations.clock import SHANGHAI, today_in_shanghai
+from pipelines.operations.context import Context
+from pipelines.operations.task_life import Standing, update_task
+
+UNNAMED = "REJECTED"
+
+
+def refresh_delivery_tasks(context: Context, by: str) -> None:
+    """Bring the tasks that receivers make up to date, of every feed that owes them something."""
+    with context.ledger.write() as ledger:
+        rejected = select(DeliveryFinding.feed)
+        withheld = select(Outbox.feed).where(Outbox.withheld_rule.is_not(None))
+        for feed in sorted(set(ledger.scalars(rejected.union(withheld)))):
+            if feed in context.catalogue.feeds:
+                store_delivery_tasks(context, ledger, feed, by)
+
+
+def store_delivery_tasks(context: Context, ledger: LedgerSession, feed: str, by: str) -> None:
+    """Bring the tasks that receivers make for a feed up to date, one per endpoint, rule and field.
+
+    A record is open until a newer version of it is queued for the endpoint, or the endpoint has accepted it after all.
+    Rejections are the department's work; what an acceptance profile keeps back is the upper level's.
+    """
+    today = today_in_shanghai()
+    known = {
+        (task.rule, task.field): task.rows_ever
+        for task in ledger.scalars(select(Task).where(Task.feed == feed, Task.rule.contains(":")))
+    }
+    for standing, run in _standings(ledger, feed, known, today):
+        update_task(ledger, context.catalogue.feed(feed), standing, run, today, by)
+
+
+def _standings(
+    ledger: LedgerSession, feed: str, known: dict[tuple[str, str], int], today: date
+) -> Iterator[tuple[Standing, str]]:
+    for query, owner in ((_rejected(feed), "department"), (_withheld(feed), "upper")):
+        for endpoint, rule, field, ever, rows, first, last, open_since, run in ledger.execute(query):
+            name = f"{endpoint}:{rule}"
+            yield (
+                Standing(
+                    rule=name,
+                    field=field,
+                    rule_version=1,
+                    severity="block",
+                    owner=owner,
+                    rows=int(rows),
+                    waived=0,
+                    fresh=max(0, int(ever) - known.get((name, field), 0)),
+                    found=0,
+                    corrected=0,
+                    still_wrong=0,
+                    first_seen=_day(first),
+                    last_seen=_day(last),
+                    open_since=_day(open_since) if rows else None,
+                    closed_on=None if rows else today,
+                ),
+                run,
+            )
+
+
+def _rejected(feed: str) -> Select[*tuple[Any, ...]]:
+    is_open = _is_open(Outbox.accepted_at.is_(None))
+    found = DeliveryFinding.found_at
+    name = (
+        DeliveryFinding.endpoint,
+        func.coalesce(DeliveryFinding.rule, UNNAMED),
+        func.coalesce(DeliveryFinding.field, ""),
+    )
+    return (
+        select(
+            *name,
+            func.count(),
+            func.sum(case((is_open, 1), else_=0)),
+            func.min(found),
+            func.max(found),
+            func.min(case((is_open, found))),
+            func.max(Outbox.run),
+        )
+        .join(Outbox, Outbox.id == DeliveryFinding.outbox_id)
+        .where(DeliveryFinding.feed == feed)
+        .group_by(*name)
+        .order_by(*name)
+    )
+
+
+def _withheld(feed: str) -> Select[*tuple[Any, ...]]:
+    is_open = _is_open(and_(Outbox.withheld_at.is_not(None), Outbox.accepted_at.is_(None)))
+    queued = Outbox.queued_at
+    return (
+        select(
+            Outbox.endpoint,
+            Outbox.withheld_rule,
+            literal(""),
+            func.count(),
+            func.sum(case((is_open, 1), else_=0)),
+            func.min(queued),
+            func.max(queued),
+            func.min(case((is_open, queued))),
+            func.max(Outbox.run),
+        )
+        .where(Outbox.feed == feed, Outbox.withheld_rule.is_not(None))
+        .group_by(Outbox.endpoint, Outbox.withheld_rule)
+        .order_by(Outbox.endpoint, Outbox.withheld_rule)
+    )
+
+
+def _is_open(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    newer = aliased(Outbox)
+    superseded = (
+        select(newer.id)
+        .where(
+            newer.endpoint == Outbox.endpoint,
+            newer.feed == Outbox.feed,
+            newer.record_key == Outbox.record_key,
+            newer.version > Outbox.version,
+        )
+        .exists()
+    )
+    return and_(condition, ~superseded)
+
+
+def _day(instant: datetime) -> date:
+    return instant.replace(tzinfo=UTC).astimezone(SHANGHAI).date()

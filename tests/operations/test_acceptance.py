@@ -1,0 +1,162 @@
+"""A record that is right and that one receiver does not take: withheld there, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import select, update
+
+from pipelines.catalogue import catalogue
+from pipelines.errors import CatalogueError
+from pipelines.identity.synthetic import synthetic_uscc
+from pipelines.ledger.models import Outbox
+from pipelines.operations.acceptance import Refreshed, refresh_acceptance
+from pipelines.operations.clock import read_clock
+from pipelines.operations.context import open_context
+from pipelines.operations.deliveries import consolidate_stores
+from pipelines.operations.status import notices_of
+from pipelines.settings import PROJECT_ROOT
+from tests.databases import new_postgresql_database
+from tests.operations.small_feed import FEED, MONDAY, TUESDAY, Installation, row
+
+STRICT, EASY = "strict_sandbox", "easy_sandbox"
+RULE = "ACC-TEST-001"
+# Valid by the national standard, and refused by who wants codes to begin with 91.
+OTHER_KIND = synthetic_uscc("52", "119900", "MA900001")
+
+
+class Shop(Installation):
+    """An installation with two receivers, one of which has an acceptance profile."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.profile("starts_with(CF_XDR_SHXYM, '91')")
+        sandbox = PROJECT_ROOT / "schemas" / "endpoints" / "province_sandbox.yaml"
+        described = yaml.safe_load(sandbox.read_text(encoding="utf-8"))
+        described["categories"] = ["administrative_penalty"]
+        for name, profiles in ((STRICT, ["test"]), (EASY, [])):
+            self.endpoint(described | {"endpoint": name, "acceptance": profiles})
+        self.describe(endpoints=[STRICT, EASY])
+
+    def endpoint(self, described: dict[str, Any]) -> None:
+        folder = self.folder / "root" / "schemas" / "endpoints"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{described['endpoint']}.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+
+    def profile(self, predicate: str) -> None:
+        path = self.folder / "root" / "expectations" / "acceptance" / "test.json"
+        texts = {"message_zh": "接收方只收91开头", "fix_zh": "无", "message_en": "91 only", "fix_en": "nothing"}
+        about = {"owner": "upper", "dimension": "validity", "family": "organisation_code", "source": "test"}
+        entry = {
+            "type": "expect_rows_to_satisfy",
+            "kwargs": {"column": "CF_XDR_SHXYM", "predicate": predicate},
+            "meta": {"code": RULE, **about, **texts},
+            "severity": "critical",
+        }
+        path.write_text(json.dumps({"name": "test", "expectations": [entry]}), encoding="utf-8")
+
+    def rows(self) -> list[Outbox]:
+        with self.context.ledger.read() as session:
+            return list(session.scalars(select(Outbox).order_by(Outbox.id)))
+
+    def waiting(self, endpoint: str) -> list[bool]:
+        """Per record version at the endpoint, in order: whether it may go."""
+        return [one.withheld_at is None for one in self.rows() if one.endpoint == endpoint]
+
+    def refresh(self) -> Refreshed:
+        return refresh_acceptance(self.context, self.context.catalogue.endpoints[STRICT], TUESDAY)
+
+
+@pytest.fixture
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield Shop(tmp_path)
+        return
+    with new_postgresql_database() as url:
+        yield Shop(tmp_path, ledger_url=url.render_as_string(hide_password=False))
+
+
+on_both_ledgers = pytest.mark.parametrize("shop", ["sqlite", "postgresql"], indirect=True)
+
+
+@on_both_ledgers
+def test_a_profile_withholds_at_its_endpoint_only_and_releases_when_it_changes(shop: Shop) -> None:
+    run = shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND), row(2)])
+    assert (run.accepted, run.quarantined) == (2, 0)
+    assert sorted(shop.waiting(STRICT)) == [False, True]
+    assert shop.waiting(EASY) == [True, True]
+    (withheld,) = [one for one in shop.rows() if one.withheld_at is not None]
+    assert withheld.withheld_rule == RULE
+    assert withheld.withheld_reason == f"{RULE} 接收方只收91开头 (91 only)"
+    assert withheld.acceptance is not None
+
+    # Nothing has changed: nobody is asked again.
+    assert shop.refresh() == Refreshed(0, 0)
+    shop.profile("starts_with(CF_XDR_SHXYM, '91') OR starts_with(CF_XDR_SHXYM, '52')")
+    assert shop.refresh() == Refreshed(0, 1)
+    assert shop.waiting(STRICT) == [True, True]
+    shop.profile("starts_with(CF_XDR_SHXYM, 'Y1')")
+    assert shop.refresh() == Refreshed(2, 0)
+    assert shop.refresh() == Refreshed(0, 0)
+
+
+def test_an_endpoint_that_gives_up_its_profile_gets_everything(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    path = shop.folder / "root" / "schemas" / "endpoints" / f"{STRICT}.yaml"
+    shop.endpoint(yaml.safe_load(path.read_text(encoding="utf-8")) | {"acceptance": []})
+    catalogue._load.cache_clear()
+    assert shop.refresh() == Refreshed(0, 1)
+    assert [one.acceptance for one in shop.rows()] == [None, None]
+
+
+def test_an_older_version_is_not_released_after_a_newer_one(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    shop.publish(TUESDAY, [row(1, 统一社会信用代码=OTHER_KIND, 处罚内容="给予警告，责令改正。")])
+    shop.profile("TRUE")
+    assert shop.refresh() == Refreshed(0, 1)
+    assert shop.waiting(STRICT) == [False, True]
+
+
+def test_what_is_in_a_package_stays_there(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1)])
+    with shop.context.ledger.write() as session:
+        from pipelines.delivery.outbox import form_package
+        from pipelines.ledger.database import now
+
+        (queued,) = session.scalars(select(Outbox.id).where(Outbox.endpoint == STRICT))
+        assert form_package(session, [queued], now()) is not None
+    shop.profile("FALSE")
+    assert shop.refresh() == Refreshed(0, 0)
+
+
+def test_what_another_feed_reported_is_not_released_by_a_profile(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    consolidate_stores(shop.context)
+    with shop.context.ledger.write() as session:
+        # As consolidation leaves a record that another feed has.
+        values = {"withheld_rule": None, "withheld_reason": "reported by other_feed: first reported"}
+        session.execute(update(Outbox).where(Outbox.endpoint == STRICT).values(values))
+    shop.profile("TRUE")
+    assert shop.refresh() == Refreshed(0, 0)
+
+
+def test_the_clock_runs_on_and_the_status_says_why(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND), row(2)])
+    lines = {line.endpoint: line for line in read_clock(shop.context, date(2026, 11, 18))}
+    assert (lines[STRICT].total, lines[STRICT].withheld) == (2, 1)
+    assert (lines[EASY].total, lines[EASY].withheld) == (2, 0)
+    notices = [notice for feed, notice in notices_of(shop.context, MONDAY) if feed == FEED]
+    assert f"1 records are withheld at {STRICT} by its acceptance profile ({RULE})" in notices
+
+
+def test_an_endpoint_with_an_unknown_profile_is_named(shop: Shop) -> None:
+    (shop.folder / "root" / "expectations" / "acceptance" / "test.json").unlink()
+    catalogue._load.cache_clear()
+    with pytest.raises(CatalogueError, match="no acceptance profile test"):
+        open_context(shop.context.settings)
