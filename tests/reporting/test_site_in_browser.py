@@ -103,8 +103,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReportPaths]:
 
 def fill(made: Installation) -> None:
     for back in range(1, 60):
-        rows = {"rows_decoded": 900 + 37 * back % 400, "accepted": 890 + 37 * back % 390, "quarantined": 10, "new": 800}
-        made.add_run(make_run("shichang_second", DAY - timedelta(days=back), "published", **rows), published=True)
+        accepted = 890 + 37 * back % 390
+        rows = {"rows_decoded": accepted + 10 + back % 40, "accepted": accepted, "quarantined": 10 + back % 40}
+        made.add_run(
+            make_run("shichang_second", DAY - timedelta(days=back), "published", new=accepted, **rows), published=True
+        )
     problem = (
         "extract 行政处罚_20260309_最终版（修改）.xlsx, sheet Sheet1: " + "column_" * 30 + " — send the file again"
     )
