@@ -222,7 +222,7 @@ def overdue(session: LedgerSession, endpoints: Iterable[str], day: date) -> dict
         )
         .group_by(Outbox.feed)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def rejection_stamps(session: LedgerSession, batches: Sequence[int]) -> dict[int, str]:
