@@ -50,7 +50,9 @@ def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> Non
     answers = judge_gates(session, suite, run.id, compared, run_folder(context, run.id) / GATES_FILE)
     with context.ledger.write() as ledger:
         ledger.execute(delete(Measure).where(Measure.run == run.id, Measure.name == REKEYED))
-        ledger.add_all(Measure(run=run.id, name=name, item=item, value=value) for (name, item), value in rekeyed.items())
+        ledger.add_all(
+            Measure(run=run.id, name=name, item=item, value=value) for (name, item), value in rekeyed.items()
+        )
         ledger.execute(delete(GateResult).where(GateResult.run == run.id))
         ledger.execute(insert(GateResult), [{"run": run.id, **asdict(answer)} for answer in answers])
         decision = decision_of(ledger, run.id)
