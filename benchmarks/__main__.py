@@ -18,8 +18,19 @@ from rich.table import Table
 
 from benchmarks.intake import CLEAN_FLOOR, CLEAN_UTF8, FLOOR, GB18030, UTF8
 from benchmarks.penalty_rows import write_penalty_rows
+from benchmarks.report_site import NOTHING, ONE_NIGHT
 
-MEASUREMENTS = ("floor", "guiji", "pandas", "intake", "workbooks", "problem_workbook", "database", "quality")
+MEASUREMENTS = (
+    "floor",
+    "guiji",
+    "pandas",
+    "intake",
+    "workbooks",
+    "problem_workbook",
+    "database",
+    "quality",
+    "report_site",
+)
 # Takes a few minutes and gigabytes of disk: only when asked for.
 ON_DEMAND = ("memory",)
 
@@ -50,6 +61,9 @@ def conclusions(results: dict[str, dict[str, float]]) -> Iterator[str]:
             yield f"verdicts are {parts[way] / parts['verdicts']:.0f} × faster than {way} (aim: at least 50)"
         ratio = parts["quality step"] / parts["bare scan and writing"]
         yield f"the quality step takes {ratio:.2f} × a bare scan that counts the same (aim: at most 1.5)"
+    if parts := results.get("report_site"):
+        yield f"the report site takes {parts[NOTHING]:.0f} s for 1,000 batches (aim: about a minute)"
+        yield f"one more night of 50 feeds takes {parts[ONE_NIGHT]:.0f} s (aim: seconds)"
     if parts := results.get("memory"):
         yield f"ten times the rows take {parts['growth_mb']:+.0f} MB of memory (aim: at most ± 200)"
     for server in ("postgresql", "mariadb"):

@@ -51,7 +51,8 @@ def describe(root: Path) -> list[tuple[str, str]]:
         )
         for number in range(FEEDS_EACH):
             (folder / f"penalty{number}.yaml").write_text(
-                f"feed: {department}_penalty{number}\nname_zh: {name[:-4]}行政处罚来源{number + 1}\ncategory: administrative_penalty\nedition: 2018\n"
+                f"feed: {department}_penalty{number}\nname_zh: {name[:-4]}行政处罚来源{number + 1}\n"
+                "category: administrative_penalty\nedition: 2018\n"
                 f"endpoints: [{endpoint}]\nsource: {{kind: folder, path: {department}}}\n",
                 encoding="utf-8",
             )

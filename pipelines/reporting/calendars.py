@@ -104,7 +104,10 @@ def _kind(model: SiteModel, feed: str, day: date) -> str:
         if line.is_published:
             return shade(model.counts([line]))
         return line.state if line.state in {"held", "running"} else "failed"
+    return "missing" if is_due(model, feed, day) or day == model.as_of else "none"
+
+
+def is_due(model: SiteModel, feed: str, day: date) -> bool:
+    """Whether a feed that reports daily has begun to by a day."""
     lines = model.lines[feed]
-    has_begun = bool(lines) and lines[0].day <= day
-    is_due = model.feeds[feed].due_daily and has_begun
-    return "missing" if is_due or day == model.as_of else "none"
+    return model.feeds[feed].due_daily and bool(lines) and lines[0].day <= day

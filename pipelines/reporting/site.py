@@ -110,8 +110,9 @@ class _Build:
             lines = site_ledger.batch_lines(ledger_session)
             touched = site_ledger.touched_batches(ledger_session, endpoints, self.manifest.settled_until)
             deliveries = self._deliveries(lines, touched)
-        as_of = max([self.business_date, *(line.day for line in lines if line.feed in self.catalogue.feeds)])
-        model = SiteModel(self.settings, self.catalogue, lines, deliveries, as_of)
+            as_of = max([self.business_date, *(line.day for line in lines if line.feed in self.catalogue.feeds)])
+            overdue = site_ledger.overdue(ledger_session, endpoints, as_of)
+        model = SiteModel(self.settings, self.catalogue, lines, deliveries, overdue, as_of)
         before = _first_days(self.manifest)
         changed = [line for line in self._reported(model) if self._is_stale(model, line)]
         gathered = self._gathering_pages(model, changed, before)

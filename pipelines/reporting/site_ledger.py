@@ -207,6 +207,24 @@ def _settled(endpoint: str) -> tuple[tuple[Any, ColumnElement[bool]], ...]:
     )
 
 
+def overdue(session: LedgerSession, endpoints: Iterable[str], day: date) -> dict[str, int]:
+    """Feed → deliveries that no receiver has confirmed although their deadline lay before ``day``, of all batches.
+
+    Only what is open is read, however much was settled.
+    """
+    rows: Any = session.execute(
+        select(Outbox.feed, func.count())
+        .where(
+            Outbox.endpoint.in_(list(endpoints)),
+            Outbox.accepted_at.is_(None),
+            Outbox.withheld_at.is_(None),
+            Outbox.deadline < day,
+        )
+        .group_by(Outbox.feed)
+    )
+    return dict(rows.all())
+
+
 def rejection_stamps(session: LedgerSession, batches: Sequence[int]) -> dict[int, str]:
     """Batch → how many rejections stand against it and when the last came."""
     found: dict[int, str] = {}

@@ -43,12 +43,14 @@ class SiteModel:
         catalogue: Catalogue,
         lines: Sequence[BatchLine],
         deliveries: Mapping[int, Delivery],
+        overdue: Mapping[str, int],
         as_of: date,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
         self.as_of = as_of
         self.deliveries = deliveries
+        self._overdue = overdue
         self.feeds = {code: _feed_name(catalogue, code) for code in catalogue.feed_codes}
         self.lines: dict[str, list[BatchLine]] = {code: [] for code in self.feeds}
         for line in lines:
@@ -139,9 +141,8 @@ class SiteModel:
         return dict(sorted(found.items(), reverse=True))
 
     def overdue(self, feeds: Iterable[str]) -> int:
-        """Deliveries of all batches that no receiver has confirmed and whose deadline lay before their batch."""
-        position = DELIVERY_COUNTS.index("overdue")
-        return sum(self.delivery(line).counts[position] for code in feeds for line in self.lines[code])
+        """Deliveries of all batches that no receiver has confirmed although their deadline lay before ``as_of``."""
+        return sum(self._overdue.get(code, 0) for code in feeds)
 
     def _since(self, feed: str, first: date) -> list[BatchLine]:
         lines = self.lines[feed]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines.catalogue.figure_profiles import FigureDefinition, FigureProfile
 from pipelines.ledger.quality_models import Task
-from pipelines.reporting.calendars import Cell, Link, calendar, cell, month_row, strip
+from pipelines.reporting.calendars import Cell, Link, calendar, is_due, month_row, strip
 from pipelines.reporting.charts import Trend, amount_trend, outcome_segments, share_trend, spark
 from pipelines.reporting.counts import Counts
 from pipelines.reporting.figures import Figure
@@ -203,7 +203,7 @@ def feed_page(data: SiteData, feed: str, language: Language) -> tuple[str, str]:
 def night_page(data: SiteData, day: date, language: Language) -> tuple[str, str]:
     """All batches of one business date, the loudest first."""
     model = data.model
-    feeds = [feed for feed in model.feeds if cell(model, [feed], day, _nowhere).kind != "none"]
+    feeds = [feed for feed in model.feeds if model.line(feed, day) is not None or is_due(model, feed, day)]
     figures = sorted((model.figures(feed, day) for feed in feeds), key=attrgetter("loudness"))
     lines = [
         FeedLine(
@@ -451,7 +451,3 @@ def _day_link(model: SiteModel) -> Link:
         return f"batches/{day.isoformat()}/index.html" if day in days else None
 
     return link
-
-
-def _nowhere(_day: date) -> None:
-    return None

@@ -166,7 +166,7 @@ class FakeAirflow:
         return "the extract is missing — ask the department"
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> str | None:
-        return "var/reports/2026-11-20/index.html"
+        return "var/reports/index.html"
 
 
 def night(ends: dict[str, str], tmp_path: Path, seconds: float = 30.0) -> tuple[Night, FakeAirflow, list[str]]:
@@ -191,7 +191,7 @@ def test_feeds_come_first_then_delivery_then_reports(tmp_path: Path) -> None:
         "success clock_watch",
         "success steward_reports",
     ]
-    assert made.report() == "var/reports/2026-11-20/index.html"
+    assert made.report() == "var/reports/index.html"
 
 
 def test_a_failed_feed_is_reported_and_the_night_goes_on(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def counts(context: Context) -> list[tuple[Any, ...]]:
 
 def report(context: Context, day: date) -> dict[str, str]:
     """Hash of every file of a day's report."""
-    folder = context.settings.reports / day.isoformat()
+    folder = context.settings.reports / "batches" / day.isoformat()
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -126,7 +126,7 @@ def test_a_typo_in_a_feed_stops_that_feed_only(root: Path, install: Callable[[Pa
     assert "categori" in done.stderr
     assert "Traceback" not in done.stderr
     assert_only_healthy_published(context)
-    page = context.settings.reports / FRIDAY.isoformat() / "market" / f"{BROKEN}.html"
+    page = context.settings.reports / "feeds" / f"{BROKEN}.html"
     assert "categori" in page.read_text(encoding="utf-8")
 
 

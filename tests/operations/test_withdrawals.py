@@ -86,7 +86,7 @@ def assert_listed(installation: Installation) -> None:
     status = CliRunner().invoke(cli.app, ["status", "--date", WEDNESDAY.isoformat()])
     assert "1 withdrawals proposed, 1 of them believed" in " ".join(status.output.split())
     site = build_site(installation.context, WEDNESDAY)
-    page = (site.index.parent / "dept" / f"{FEED}.html").read_text(encoding="utf-8")
+    page = site.night.with_name(f"{FEED}.html").read_text(encoding="utf-8")
     for word in ("拟撤回记录", GONE, "已确认可撤回", "全量数据中已不见"):
         assert word in page
     sheet = openpyxl.load_workbook(site.workbooks[FEED])["拟撤回记录"]

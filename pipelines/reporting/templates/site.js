@@ -11,8 +11,7 @@
   var choice = document.querySelector("a[data-language]");
   if (!choice) { return; }
   choice.addEventListener("click", function () { store(choice.getAttribute("data-language")); });
-  var isChinese = document.documentElement.lang === "zh-CN";
-  if (isChinese && stored() === "en" && document.referrer === "" && window.history.length <= 1) {
+  if (document.documentElement.hasAttribute("data-entry") && stored() === "en") {
     window.location.replace(choice.href);
   }
 })();
