@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date
+
+import pyarrow as pa
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session as LedgerSession
 
+from pipelines.deadlines.clock import BEIJING_TIME
 from pipelines.engine.duck import Session, file_literal
 from pipelines.ledger.models import Run
 from pipelines.ledger.quality_models import Closing, Task
@@ -45,16 +49,24 @@ def store_tasks(context: Context, ledger: LedgerSession, session: Session, run: 
 
 
 def _store_closings(ledger: LedgerSession, session: Session, run: Run, cases: str) -> None:
+    """Store what the batch closed, and for how long it was open.
+
+    A case ends with the business date of the batch that shows it mended. Where that is the very batch that had shown it
+    broken, run again with a workbook or a mended file, it ends on the day in China on which that was published.
+    """
     of_batch = select(Run.id).where(Run.feed == run.feed, Run.business_date == run.business_date)
     ledger.execute(delete(Closing).where(Closing.run.in_(of_batch)))
     tasks = {
         (rule, field): number
         for number, rule, field in ledger.execute(select(Task.id, Task.rule, Task.field).where(Task.feed == run.feed))
     }
+    session.register("published_days", _published_days(ledger, run))
     closed = session.rows(
         f"""
-        SELECT rule, coalesce(field, ''), how, count(*), sum(closed_on - opened_on)
-        FROM {cases} WHERE closed_on = $day AND first_run <> closed_run GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        SELECT rule, coalesce(field, ''), how, count(*),
+               sum(if(closed_on = last_seen, greatest(closed_on, coalesce(p.day, closed_on)), closed_on) - opened_on)
+        FROM {cases} LEFT JOIN published_days p ON p.run = closed_run
+        WHERE closed_on = $day AND first_run <> closed_run GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
         """,
         {"day": run.business_date},
     )
@@ -64,3 +76,13 @@ def _store_closings(ledger: LedgerSession, session: Session, run: Run, cases: st
         )
         for rule, field, how, rows, days in closed
     )
+
+
+def _published_days(ledger: LedgerSession, run: Run) -> pa.Table:
+    """The runs of a batch, in the columns ``run`` and ``day``: on which day in China each was published."""
+    query = select(Run.id, Run.finished_at).where(Run.batch_id == run.batch_id, Run.state == "published")
+    days: dict[str, date] = {}
+    for name, instant in ledger.execute(query):
+        if instant is not None:
+            days[name] = instant.replace(tzinfo=UTC).astimezone(BEIJING_TIME).date()
+    return pa.table([pa.array(list(days), pa.string()), pa.array(list(days.values()), pa.date32())], ["run", "day"])

@@ -182,7 +182,7 @@ def test_the_figures_of_the_bulletin_are_those_counted_by_hand(month: Life) -> N
 
 
 def test_days_to_close_are_those_counted_by_hand(month: Life) -> None:
-    """Row 451: seen on the 4th, mended in the workbook that came on the 6th; 452: sent again with the batch of the 11th."""
+    """Row 451: seen on the 4th, mended in a workbook on the 6th; row 452: sent again with the batch of the 11th."""
     with month.context.ledger.read() as ledger:
         query = (
             select(Closing.how, func.sum(Closing.rows), func.sum(Closing.days))
