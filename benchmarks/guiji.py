@@ -22,7 +22,7 @@ feed: bench_penalty
 name_zh: 基准测试
 category: administrative_penalty
 edition: 2018
-source: {path: bench}
+source: {kind: folder, path: bench}
 conflict: last_row
 """
 
