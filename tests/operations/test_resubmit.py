@@ -271,12 +271,12 @@ def test_a_batch_whose_extract_is_gone_says_so(installation: Installation, tmp_p
     assert outcomes(installation, MONDAY) == {2: "quarantined"}
 
 
-def test_a_cleared_run_folder_is_made_anew(installation: Installation, tmp_path: Path) -> None:
+def test_a_batch_whose_run_folder_is_gone_says_so(installation: Installation, tmp_path: Path) -> None:
     out = published_with(installation, wrong_row(3))
     fill(out, tmp_path / "back.xlsx", {(2, FIELD_CODE): RIGHT})
     shutil.rmtree(installation.context.settings.runs / installation.published(MONDAY).id)
-    assert send_back(installation, tmp_path / "back.xlsx").applied == 1
-    assert outcomes(installation, MONDAY) == {2: "accepted"}
+    with pytest.raises(StorageError, match="folder of the feed's last published run is missing"):
+        send_back(installation, tmp_path / "back.xlsx")
 
 
 def test_rows_as_they_were_sent_are_kept_and_the_trace_names_the_correction(
