@@ -8,9 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session as LedgerSession
-from sqlalchemy.orm import aliased
 
 from pipelines.catalogue.endpoints import Endpoint
 from pipelines.engine.duck import Session, file_literal, literal
@@ -18,6 +17,7 @@ from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox, Run
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
+from pipelines.operations.outbox import superseded
 from pipelines.quality.acceptance import REFUSALS, find_refusals, load_acceptance
 from pipelines.quality.rules import Suite
 from pipelines.records.reading import hidden_runs
@@ -92,7 +92,7 @@ def withheld_by_profile(context: Context, feed: str) -> list[tuple[str, str, int
     """(endpoint, rule, record versions) that acceptance profiles keep back now, of one feed."""
     query = (
         select(Outbox.endpoint, Outbox.withheld_rule, func.count())
-        .where(Outbox.feed == feed, Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~_superseded())
+        .where(Outbox.feed == feed, Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~superseded())
         .group_by(Outbox.endpoint, Outbox.withheld_rule)
         .order_by(Outbox.endpoint, Outbox.withheld_rule)
     )
@@ -114,23 +114,17 @@ def _waiting(context: Context, endpoint: str, category: str, mark: str | None) -
         Outbox.accepted_at.is_(None),
         Outbox.rejected_at.is_(None),
         Outbox.package.is_(None),
-        # What is withheld without a rule waits for another reason: another feed reported it, or it cannot be sent.
-        or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None)),
+        _is_ours(),
         Outbox.acceptance.is_distinct_from(mark),
-        ~_superseded(),
+        ~superseded(),
     )
     with context.ledger.read() as session:
         return session.execute(query.order_by(Outbox.id)).all()
 
 
-def _superseded() -> Any:
-    newer = aliased(Outbox)
-    return (
-        select(newer.id)
-        .where(newer.endpoint == Outbox.endpoint, newer.record_key == Outbox.record_key, newer.id > Outbox.id)
-        .where(newer.feed == Outbox.feed)
-        .exists()
-    )
+def _is_ours() -> ColumnElement[bool]:
+    """What is withheld without a rule waits for another reason: another feed reported it, or it cannot be sent."""
+    return or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None))
 
 
 def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], today: date | None) -> _Refusals:
@@ -163,11 +157,12 @@ def _withhold(ledger: LedgerSession, refused: Mapping[int, tuple[str, str]], at:
 
 
 def _update(ledger: LedgerSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set columns of many outbox rows at once, unless they have got into a package meanwhile."""
+    """Set columns of many outbox rows at once, unless they got into a package or another feed's way meanwhile."""
     if not rows:
         return
     columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "row"}
-    statement = update(Outbox).where(Outbox.id == bindparam("row"), Outbox.package.is_(None)).values(columns)
+    unchanged = and_(Outbox.id == bindparam("row"), Outbox.package.is_(None), _is_ours())
+    statement = update(Outbox).where(unchanged).values(columns)
     values = [{name if name == "row" else f"new_{name}": value for name, value in row.items()} for row in rows]
     # On the connection: these are plain statements, not objects of the session.
     ledger.connection().execute(statement, values)

@@ -16,11 +16,14 @@ from pipelines.catalogue import catalogue
 from pipelines.errors import CatalogueError
 from pipelines.identity.synthetic import synthetic_uscc
 from pipelines.ledger.models import Outbox
+from pipelines.operations import acceptance
 from pipelines.operations.acceptance import Refreshed, refresh_acceptance
 from pipelines.operations.clock import read_clock
 from pipelines.operations.context import open_context
 from pipelines.operations.deliveries import consolidate_stores
+from pipelines.operations.delivery_tasks import refresh_delivery_tasks
 from pipelines.operations.status import notices_of
+from pipelines.operations.task_views import list_tasks
 from pipelines.settings import PROJECT_ROOT
 from tests.databases import new_postgresql_database
 from tests.operations.small_feed import FEED, MONDAY, TUESDAY, Installation, row
@@ -153,6 +156,51 @@ def test_the_clock_runs_on_and_the_status_says_why(shop: Shop) -> None:
     assert (lines[EASY].total, lines[EASY].withheld) == (2, 0)
     notices = [notice for feed, notice in notices_of(shop.context, MONDAY) if feed == FEED]
     assert f"1 records are withheld at {STRICT} by its acceptance profile ({RULE})" in notices
+
+
+@on_both_ledgers
+def test_the_task_of_what_was_withheld_ends_when_the_profile_lets_it_go(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND), row(2)])
+    refresh_delivery_tasks(shop.context, "delivery")
+    (task,) = list_tasks(shop.context)
+    assert (task.rule, task.rows, task.state) == (f"{STRICT}:{RULE}", 1, "open")
+    shop.profile("TRUE")
+    assert shop.refresh() == Refreshed(0, 1)
+    refresh_delivery_tasks(shop.context, "delivery")
+    refresh_delivery_tasks(shop.context, "delivery")
+    assert list_tasks(shop.context) == []
+    (task,) = list_tasks(shop.context, states=["verified"])
+    assert (task.rows, task.rows_ever) == (0, 1)
+
+    shop.profile("FALSE")
+    shop.refresh()
+    refresh_delivery_tasks(shop.context, "delivery")
+    (task,) = list_tasks(shop.context)
+    assert (task.rows, task.state) == (2, "reopened")
+
+
+def test_what_was_withheld_is_not_owed_any_more_once_a_newer_version_is_queued(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    shop.publish(TUESDAY, [row(1, 统一社会信用代码=OTHER_KIND, 处罚内容="给予警告，责令改正。")])
+    lines = {line.endpoint: line for line in read_clock(shop.context, date(2026, 11, 18))}
+    assert (lines[STRICT].total, lines[STRICT].withheld) == (1, 1)
+
+
+def test_what_another_feed_has_reported_meanwhile_is_not_let_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night consolidates while an older profile's records are asked about again."""
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    asked = acceptance._ask
+
+    def consolidated_meanwhile(*arguments: Any) -> Any:
+        with shop.context.ledger.write() as session:
+            values = {"withheld_rule": None, "withheld_reason": "reported by other_feed: first reported"}
+            session.execute(update(Outbox).where(Outbox.endpoint == STRICT).values(values))
+        return asked(*arguments)
+
+    monkeypatch.setattr(acceptance, "_ask", consolidated_meanwhile)
+    shop.profile("TRUE")
+    shop.refresh()
+    assert shop.waiting(STRICT) == [False]
 
 
 def test_an_endpoint_with_an_unknown_profile_is_named(shop: Shop) -> None:
