@@ -146,12 +146,12 @@ def test_a_revoked_waiver_excuses_nothing_from_then_on(feed: Installation) -> No
     sent: Rows = [odd(), row(2)]
     granted = grant(feed, feed.publish(MONDAY, sent))
     assert feed.publish(MONDAY, sent).accepted == 2
-    assert revoke_waivers(feed.context, list(granted.numbers), "示例局长", "依据已失效") == 1
+    assert revoke_waivers(feed.context, list(granted.numbers), "示例局长", "依据已失效，见13800138000") == 1
     # The same bytes are judged again, because other waivers are in force.
     assert feed.publish(MONDAY, sent).quarantined == 1
     with feed.context.ledger.read() as ledger:
         (waiver,) = ledger.scalars(select(Waiver))
-    assert (waiver.revoked_by, waiver.revoked_why) == ("示例局长", "依据已失效")
+    assert (waiver.revoked_by, waiver.revoked_why) == ("示例局长", "依据已失效，见138********")
     with pytest.raises(RunConflictError, match="revoked by 示例局长 before"):
         revoke_waivers(feed.context, list(granted.numbers), "示例局长", "再次")
 
