@@ -44,7 +44,7 @@ def withhold_unaccepted(context: Context, ledger: LedgerSession, session: Sessio
     versions = context.stores[run.category].file_of(run.feed, run.id)
     for name in context.catalogue.feed(run.feed).endpoints:
         endpoint = context.catalogue.endpoints[name]
-        suite = _suite(context, endpoint, run.category)
+        suite = _suite(context, endpoint, run.category, run.business_date)
         if suite is None or not versions.exists():
             continue
         session.execute(
@@ -68,14 +68,15 @@ def refresh_acceptance(context: Context, endpoint: Endpoint, today: date | None 
     receiver must not get an older state after a newer one.
     """
     withheld = released = 0
+    day = today or today_in_shanghai()
     for category in endpoint.categories:
-        suite = _suite(context, endpoint, category)
+        suite = _suite(context, endpoint, category, day)
         mark = None if suite is None else suite.hash
         asked = _waiting(context, endpoint.endpoint, category, mark)
         if not asked:
             continue
         keys = {row.id: (row.feed, row.record_key, row.version) for row in asked}
-        refused = {} if suite is None else _ask(context, suite, category, list(keys.values()), today)
+        refused = {} if suite is None else _ask(context, suite, category, list(keys.values()), day)
         kept = {row.id: refused[keys[row.id]] for row in asked if keys[row.id] in refused}
         let_go = [row.id for row in asked if row.withheld_at is not None and row.id not in kept]
         with context.ledger.write() as ledger:
@@ -100,11 +101,14 @@ def withheld_by_profile(context: Context, feed: str) -> list[tuple[str, str, int
         return [(endpoint, str(rule), int(count)) for endpoint, rule, count in session.execute(query)]
 
 
-def _suite(context: Context, endpoint: Endpoint, category: str) -> Suite | None:
+def _suite(context: Context, endpoint: Endpoint, category: str, day: date) -> Suite | None:
+    """What an endpoint asks of a category on a day; None when that is nothing."""
     if category not in endpoint.categories:
         return None
     categories = context.catalogue.categories
-    return load_acceptance(context.settings, endpoint.acceptance, categories[category], categories)
+    suite = load_acceptance(context.settings, endpoint.acceptance, categories[category], categories)
+    in_force = suite.on(day) if suite is not None else None
+    return in_force if in_force is not None and in_force.rules else None
 
 
 def _waiting(context: Context, endpoint: str, category: str, mark: str | None) -> Sequence[Any]:
@@ -127,7 +131,7 @@ def _is_ours() -> ColumnElement[bool]:
     return or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None))
 
 
-def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], today: date | None) -> _Refusals:
+def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], day: date) -> _Refusals:
     with context.session() as session:
         context.stores[category].versions(session, "all_versions", hidden_runs(context.ledger))
         wanted = [{"feed": feed, "record_key": key, "version": version} for feed, key, version in keys]
@@ -136,7 +140,7 @@ def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], to
             f"CREATE OR REPLACE TEMP TABLE {_ASKED} AS SELECT v.* FROM all_versions v "
             f"SEMI JOIN {_WANTED} USING (feed, record_key, version)"
         )
-        find_refusals(session, suite, context.catalogue.categories[category], today or today_in_shanghai(), _ASKED)
+        find_refusals(session, suite, context.catalogue.categories[category], day, _ASKED)
         return _refusals(session)
 
 

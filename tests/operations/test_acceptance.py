@@ -26,7 +26,7 @@ from pipelines.operations.status import notices_of
 from pipelines.operations.task_views import list_tasks
 from pipelines.settings import PROJECT_ROOT
 from tests.databases import new_postgresql_database
-from tests.operations.small_feed import FEED, MONDAY, TUESDAY, Installation, row
+from tests.operations.small_feed import FEED, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, Installation, row
 
 STRICT, EASY = "strict_sandbox", "easy_sandbox"
 RULE = "ACC-TEST-001"
@@ -52,14 +52,14 @@ class Shop(Installation):
         folder.mkdir(exist_ok=True)
         (folder / f"{described['endpoint']}.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
 
-    def profile(self, predicate: str) -> None:
+    def profile(self, predicate: str, **meta: str) -> None:
         path = self.folder / "root" / "expectations" / "acceptance" / "test.json"
         texts = {"message_zh": "接收方只收91开头", "fix_zh": "无", "message_en": "91 only", "fix_en": "nothing"}
         about = {"owner": "upper", "dimension": "validity", "family": "organisation_code", "source": "test"}
         entry = {
             "type": "expect_rows_to_satisfy",
             "kwargs": {"column": "CF_XDR_SHXYM", "predicate": predicate},
-            "meta": {"code": RULE, **about, **texts},
+            "meta": {"code": RULE, **about, **texts, **meta},
             "severity": "critical",
         }
         path.write_text(json.dumps({"name": "test", "expectations": [entry]}), encoding="utf-8")
@@ -107,6 +107,17 @@ def test_a_profile_withholds_at_its_endpoint_only_and_releases_when_it_changes(s
     shop.profile("starts_with(CF_XDR_SHXYM, 'Y1')")
     assert shop.refresh() == Refreshed(2, 0)
     assert shop.refresh() == Refreshed(0, 0)
+
+
+def test_a_rule_of_a_profile_is_asked_from_its_first_day_to_its_last(shop: Shop) -> None:
+    strict = shop.context.catalogue.endpoints[STRICT]
+    shop.profile("FALSE", since="2026-11-17", until="2026-11-19")
+    shop.publish(MONDAY, [row(1)])
+    assert shop.waiting(STRICT) == [True]
+    assert refresh_acceptance(shop.context, strict, MONDAY) == Refreshed(0, 0)
+    assert refresh_acceptance(shop.context, strict, TUESDAY) == Refreshed(1, 0)
+    assert refresh_acceptance(shop.context, strict, WEDNESDAY) == Refreshed(0, 0)
+    assert refresh_acceptance(shop.context, strict, THURSDAY) == Refreshed(0, 1)
 
 
 def test_an_endpoint_that_gives_up_its_profile_gets_everything(shop: Shop) -> None:
