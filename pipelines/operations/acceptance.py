@@ -17,10 +17,11 @@ from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox, Run
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
-from pipelines.operations.outbox import superseded
+from pipelines.operations.outbox import CHUNK
 from pipelines.quality.acceptance import REFUSALS, find_refusals, load_acceptance
 from pipelines.quality.rules import Suite
 from pipelines.records.reading import hidden_runs
+from pipelines.reporting.batches import superseded
 
 _ASKED = "asked_versions"
 _WANTED = "wanted_versions"
@@ -56,7 +57,11 @@ def withhold_unaccepted(context: Context, ledger: LedgerSession, session: Sessio
         ledger.execute(update(Outbox).where(of_run).values(acceptance=suite.hash))
         refused = _refusals(session)
         if refused:
-            queued = ledger.execute(select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version).where(of_run))
+            queued = ledger.execute(
+                select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version)
+                .where(of_run)
+                .execution_options(yield_per=CHUNK)
+            )
             _withhold(ledger, {row.id: refused[key] for row in queued if (key := (*row[1:],)) in refused}, now())
 
 

@@ -13,7 +13,7 @@ from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Heartbeat, Outbox
 from pipelines.operations.context import Context
-from pipelines.operations.outbox import superseded
+from pipelines.reporting.batches import superseded
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BUCKETS = ("overdue", "today", "1 day", "2 days", "3 days", "later")

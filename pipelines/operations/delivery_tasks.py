@@ -13,8 +13,8 @@ from pipelines.ledger.models import DeliveryFinding, Outbox
 from pipelines.ledger.quality_models import Task
 from pipelines.operations.clock import SHANGHAI, today_in_shanghai
 from pipelines.operations.context import Context
-from pipelines.operations.outbox import superseded
 from pipelines.operations.task_life import Standing, update_task
+from pipelines.reporting.batches import superseded
 
 UNNAMED = "REJECTED"
 _OF_RECEIVERS = Task.rule.contains(":")

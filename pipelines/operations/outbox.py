@@ -1,4 +1,4 @@
-"""Fills the outbox in the transaction that publishes a run, and says which of its rows are overtaken."""
+"""Fills the outbox in the transaction that publishes a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import insert
 from sqlalchemy.orm import Session as LedgerSession
-from sqlalchemy.orm import aliased
 
 from pipelines.catalogue.endpoints import Endpoint
 from pipelines.engine.duck import Session, file_literal
@@ -54,21 +53,6 @@ def fill_outbox(
             ledger_session.execute(insert(Outbox), chunk)
             queued += len(chunk)
     return queued
-
-
-def superseded() -> ColumnElement[bool]:
-    """Whether a newer version of the same record is queued for the same endpoint."""
-    newer = aliased(Outbox)
-    return (
-        select(newer.id)
-        .where(
-            newer.endpoint == Outbox.endpoint,
-            newer.feed == Outbox.feed,
-            newer.record_key == Outbox.record_key,
-            newer.version > Outbox.version,
-        )
-        .exists()
-    )
 
 
 def _row(endpoint: str, run: Run, version: dict[str, Any], queued_at: datetime) -> dict[str, Any]:

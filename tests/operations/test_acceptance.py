@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 import yaml
 from sqlalchemy import select, update
 
 from pipelines.catalogue import catalogue
 from pipelines.errors import CatalogueError
 from pipelines.identity.synthetic import synthetic_uscc
+from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox
 from pipelines.operations import acceptance
 from pipelines.operations.acceptance import Refreshed, refresh_acceptance
@@ -22,6 +24,7 @@ from pipelines.operations.clock import read_clock
 from pipelines.operations.context import open_context
 from pipelines.operations.deliveries import consolidate_stores
 from pipelines.operations.delivery_tasks import refresh_delivery_tasks
+from pipelines.operations.figures import recompute_open
 from pipelines.operations.status import notices_of
 from pipelines.operations.task_views import list_tasks
 from pipelines.settings import PROJECT_ROOT
@@ -212,6 +215,24 @@ def test_what_another_feed_has_reported_meanwhile_is_not_let_go(shop: Shop, monk
     shop.profile("TRUE")
     shop.refresh()
     assert shop.waiting(STRICT) == [False]
+
+
+def test_figures_are_final_once_no_receiver_can_say_more(shop: Shop) -> None:
+    """What another feed reported is never confirmed, nor is a rejected version behind a newer one: nobody waits."""
+    shop.publish(MONDAY, [row(1), row(2)])
+    with shop.context.ledger.write() as session:
+        session.execute(update(Outbox).values(accepted_at=now()))
+        one, two = session.scalars(select(Outbox).where(Outbox.endpoint == EASY)).all()
+        one.accepted_at, one.withheld_at, one.withheld_reason = None, now(), "reported by other_feed: first reported"
+        two.accepted_at, two.rejected_at = None, now()
+    with time_machine.travel(datetime(2026, 12, 20, tzinfo=UTC), tick=False):
+        assert recompute_open(shop.context).batches == 1
+        assert recompute_open(shop.context).batches == 1, "the rejected record may still be taken"
+        shop.publish(TUESDAY, [row(1, 处罚内容="给予警告，责令改正。"), row(2, 处罚内容="给予警告，责令改正。")])
+        with shop.context.ledger.write() as session:
+            session.execute(update(Outbox).where(Outbox.business_date == TUESDAY).values(accepted_at=now()))
+        assert recompute_open(shop.context).batches == 2
+        assert recompute_open(shop.context).batches == 0
 
 
 def test_an_endpoint_with_an_unknown_profile_is_named(shop: Shop) -> None:
