@@ -68,12 +68,6 @@ class CorrectedWorkbook:
     sheets: tuple[CorrectedSheet, ...]
 
 
-def read_meta(path: Path, name: str) -> WorkbookMeta:
-    """Which batch a returned workbook is about; see :func:`read_corrected` for the errors."""
-    with open_workbook(path, name, _kind(path, name)) as workbook:
-        return _meta(workbook, name)
-
-
 def read_corrected(path: Path, name: str) -> CorrectedWorkbook:
     """Read a returned workbook; ``name`` is what the department called the file.
 

@@ -8,9 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session as LedgerSession
-from sqlalchemy.orm import aliased
 
 from pipelines.catalogue.endpoints import Endpoint
 from pipelines.engine.duck import Session, file_literal, literal
@@ -18,9 +17,11 @@ from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox, Run
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
+from pipelines.operations.outbox import CHUNK
 from pipelines.quality.acceptance import REFUSALS, find_refusals, load_acceptance
 from pipelines.quality.rules import Suite
 from pipelines.records.reading import hidden_runs
+from pipelines.reporting.batches import superseded
 
 _ASKED = "asked_versions"
 _WANTED = "wanted_versions"
@@ -44,7 +45,7 @@ def withhold_unaccepted(context: Context, ledger: LedgerSession, session: Sessio
     versions = context.stores[run.category].file_of(run.feed, run.id)
     for name in context.catalogue.feed(run.feed).endpoints:
         endpoint = context.catalogue.endpoints[name]
-        suite = _suite(context, endpoint, run.category)
+        suite = _suite(context, endpoint, run.category, run.business_date)
         if suite is None or not versions.exists():
             continue
         session.execute(
@@ -56,7 +57,11 @@ def withhold_unaccepted(context: Context, ledger: LedgerSession, session: Sessio
         ledger.execute(update(Outbox).where(of_run).values(acceptance=suite.hash))
         refused = _refusals(session)
         if refused:
-            queued = ledger.execute(select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version).where(of_run))
+            queued = ledger.execute(
+                select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version)
+                .where(of_run)
+                .execution_options(yield_per=CHUNK)
+            )
             _withhold(ledger, {row.id: refused[key] for row in queued if (key := (*row[1:],)) in refused}, now())
 
 
@@ -68,14 +73,15 @@ def refresh_acceptance(context: Context, endpoint: Endpoint, today: date | None 
     receiver must not get an older state after a newer one.
     """
     withheld = released = 0
+    day = today or today_in_shanghai()
     for category in endpoint.categories:
-        suite = _suite(context, endpoint, category)
+        suite = _suite(context, endpoint, category, day)
         mark = None if suite is None else suite.hash
         asked = _waiting(context, endpoint.endpoint, category, mark)
         if not asked:
             continue
         keys = {row.id: (row.feed, row.record_key, row.version) for row in asked}
-        refused = {} if suite is None else _ask(context, suite, category, list(keys.values()), today)
+        refused = {} if suite is None else _ask(context, suite, category, list(keys.values()), day)
         kept = {row.id: refused[keys[row.id]] for row in asked if keys[row.id] in refused}
         let_go = [row.id for row in asked if row.withheld_at is not None and row.id not in kept]
         with context.ledger.write() as ledger:
@@ -92,7 +98,7 @@ def withheld_by_profile(context: Context, feed: str) -> list[tuple[str, str, int
     """(endpoint, rule, record versions) that acceptance profiles keep back now, of one feed."""
     query = (
         select(Outbox.endpoint, Outbox.withheld_rule, func.count())
-        .where(Outbox.feed == feed, Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~_superseded())
+        .where(Outbox.feed == feed, Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~superseded())
         .group_by(Outbox.endpoint, Outbox.withheld_rule)
         .order_by(Outbox.endpoint, Outbox.withheld_rule)
     )
@@ -100,11 +106,14 @@ def withheld_by_profile(context: Context, feed: str) -> list[tuple[str, str, int
         return [(endpoint, str(rule), int(count)) for endpoint, rule, count in session.execute(query)]
 
 
-def _suite(context: Context, endpoint: Endpoint, category: str) -> Suite | None:
+def _suite(context: Context, endpoint: Endpoint, category: str, day: date) -> Suite | None:
+    """What an endpoint asks of a category on a day; None when that is nothing."""
     if category not in endpoint.categories:
         return None
     categories = context.catalogue.categories
-    return load_acceptance(context.settings, endpoint.acceptance, categories[category], categories)
+    suite = load_acceptance(context.settings, endpoint.acceptance, categories[category], categories)
+    in_force = suite.on(day) if suite is not None else None
+    return in_force if in_force is not None and in_force.rules else None
 
 
 def _waiting(context: Context, endpoint: str, category: str, mark: str | None) -> Sequence[Any]:
@@ -114,26 +123,20 @@ def _waiting(context: Context, endpoint: str, category: str, mark: str | None) -
         Outbox.accepted_at.is_(None),
         Outbox.rejected_at.is_(None),
         Outbox.package.is_(None),
-        # What is withheld without a rule waits for another reason: another feed reported it, or it cannot be sent.
-        or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None)),
+        _is_ours(),
         Outbox.acceptance.is_distinct_from(mark),
-        ~_superseded(),
+        ~superseded(),
     )
     with context.ledger.read() as session:
         return session.execute(query.order_by(Outbox.id)).all()
 
 
-def _superseded() -> Any:
-    newer = aliased(Outbox)
-    return (
-        select(newer.id)
-        .where(newer.endpoint == Outbox.endpoint, newer.record_key == Outbox.record_key, newer.id > Outbox.id)
-        .where(newer.feed == Outbox.feed)
-        .exists()
-    )
+def _is_ours() -> ColumnElement[bool]:
+    """What is withheld without a rule waits for another reason: another feed reported it, or it cannot be sent."""
+    return or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None))
 
 
-def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], today: date | None) -> _Refusals:
+def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], day: date) -> _Refusals:
     with context.session() as session:
         context.stores[category].versions(session, "all_versions", hidden_runs(context.ledger))
         wanted = [{"feed": feed, "record_key": key, "version": version} for feed, key, version in keys]
@@ -142,7 +145,7 @@ def _ask(context: Context, suite: Suite, category: str, keys: Sequence[_Key], to
             f"CREATE OR REPLACE TEMP TABLE {_ASKED} AS SELECT v.* FROM all_versions v "
             f"SEMI JOIN {_WANTED} USING (feed, record_key, version)"
         )
-        find_refusals(session, suite, context.catalogue.categories[category], today or today_in_shanghai(), _ASKED)
+        find_refusals(session, suite, context.catalogue.categories[category], day, _ASKED)
         return _refusals(session)
 
 
@@ -163,11 +166,12 @@ def _withhold(ledger: LedgerSession, refused: Mapping[int, tuple[str, str]], at:
 
 
 def _update(ledger: LedgerSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set columns of many outbox rows at once, unless they have got into a package meanwhile."""
+    """Set columns of many outbox rows at once, unless they got into a package or another feed's way meanwhile."""
     if not rows:
         return
     columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "row"}
-    statement = update(Outbox).where(Outbox.id == bindparam("row"), Outbox.package.is_(None)).values(columns)
+    unchanged = and_(Outbox.id == bindparam("row"), Outbox.package.is_(None), _is_ours())
+    statement = update(Outbox).where(unchanged).values(columns)
     values = [{name if name == "row" else f"new_{name}": value for name, value in row.items()} for row in rows]
     # On the connection: these are plain statements, not objects of the session.
     ledger.connection().execute(statement, values)

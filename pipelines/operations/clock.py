@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Heartbeat, Outbox
 from pipelines.operations.context import Context
+from pipelines.reporting.batches import superseded
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BUCKETS = ("overdue", "today", "1 day", "2 days", "3 days", "later")
@@ -47,8 +48,8 @@ def read_clock(context: Context, today: date | None = None) -> list[ClockLine]:
     """Everything owed and not accepted yet, by endpoint and feed.
 
     A rejected record is still owed: resubmission does not stop the clock (domain rule), so it is counted in its
-    bucket and again under ``rejected``. So is one that the endpoint cannot take, under ``withheld``; what is withheld
-    because another feed has reported it is not owed.
+    bucket and again under ``rejected``. So is one that the endpoint cannot take, under ``withheld``, until a newer
+    version of it is queued; what is withheld because another feed has reported it is not owed.
     """
     day = today or today_in_shanghai()
     calendar = load_calendar(context.settings)
@@ -63,7 +64,10 @@ def read_clock(context: Context, today: date | None = None) -> list[ClockLine]:
                 Outbox.withheld_at.is_not(None).label("is_withheld"),
                 func.count(),
             )
-            .where(Outbox.accepted_at.is_(None), or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None)))
+            .where(
+                Outbox.accepted_at.is_(None),
+                or_(Outbox.withheld_at.is_(None), and_(Outbox.withheld_rule.is_not(None), ~superseded())),
+            )
             .group_by(
                 Outbox.endpoint,
                 Outbox.feed,

@@ -8,15 +8,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 from sqlalchemy.orm import Session as LedgerSession
-from sqlalchemy.orm import aliased
 
 from pipelines.ledger.models import DeliveryFinding, Outbox
 from pipelines.ledger.quality_models import Task
 from pipelines.operations.clock import SHANGHAI, today_in_shanghai
 from pipelines.operations.context import Context
 from pipelines.operations.task_life import Standing, update_task
+from pipelines.reporting.batches import superseded
 
 UNNAMED = "REJECTED"
+_OF_RECEIVERS = Task.rule.contains(":")
 
 
 def refresh_delivery_tasks(context: Context, by: str) -> None:
@@ -24,7 +25,8 @@ def refresh_delivery_tasks(context: Context, by: str) -> None:
     with context.ledger.write() as ledger:
         rejected = select(DeliveryFinding.feed)
         withheld = select(Outbox.feed).where(Outbox.withheld_rule.is_not(None))
-        for feed in sorted(set(ledger.scalars(rejected.union(withheld)))):
+        known = select(Task.feed).where(_OF_RECEIVERS)
+        for feed in sorted(set(ledger.scalars(rejected.union(withheld, known)))):
             if feed in context.catalogue.feeds:
                 store_delivery_tasks(context, ledger, feed, by)
 
@@ -32,16 +34,21 @@ def refresh_delivery_tasks(context: Context, by: str) -> None:
 def store_delivery_tasks(context: Context, ledger: LedgerSession, feed: str, by: str) -> None:
     """Bring the tasks that receivers make for a feed up to date, one per endpoint, rule and field.
 
-    A record is open until a newer version of it is queued for the endpoint, or the endpoint has accepted it after all.
+    A record is open until a newer version of it is queued for the endpoint, the endpoint has accepted it after all, or
+    nothing keeps it back any more.
     Rejections are the department's work; what an acceptance profile keeps back is the upper level's.
     """
     today = today_in_shanghai()
     known = {
-        (task.rule, task.field): task.rows_ever
-        for task in ledger.scalars(select(Task).where(Task.feed == feed, Task.rule.contains(":")))
+        (task.rule, task.field): task for task in ledger.scalars(select(Task).where(Task.feed == feed, _OF_RECEIVERS))
     }
-    for standing, run in _standings(ledger, feed, known, today):
+    ever = {name: task.rows_ever for name, task in known.items()}
+    for standing, run in _standings(ledger, feed, ever, today):
         update_task(ledger, context.catalogue.feed(feed), standing, run, today, by)
+        known.pop((standing.rule, standing.field), None)
+    for task in known.values():
+        # A profile that lets a record go leaves no trace in the outbox.
+        update_task(ledger, context.catalogue.feed(feed), _emptied(task, today), task.run, today, by)
 
 
 def _standings(
@@ -70,6 +77,26 @@ def _standings(
                 ),
                 run,
             )
+
+
+def _emptied(task: Task, today: date) -> Standing:
+    return Standing(
+        rule=task.rule,
+        field=task.field,
+        rule_version=task.rule_version,
+        severity=task.severity,
+        owner=task.owner,
+        rows=0,
+        waived=0,
+        fresh=0,
+        found=0,
+        corrected=0,
+        still_wrong=0,
+        first_seen=task.first_seen,
+        last_seen=task.last_seen,
+        open_since=None,
+        closed_on=task.closed_on or today,
+    )
 
 
 def _rejected(feed: str) -> Select[*tuple[Any, ...]]:
@@ -119,18 +146,7 @@ def _withheld(feed: str) -> Select[*tuple[Any, ...]]:
 
 
 def _is_open(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    newer = aliased(Outbox)
-    superseded = (
-        select(newer.id)
-        .where(
-            newer.endpoint == Outbox.endpoint,
-            newer.feed == Outbox.feed,
-            newer.record_key == Outbox.record_key,
-            newer.version > Outbox.version,
-        )
-        .exists()
-    )
-    return and_(condition, ~superseded)
+    return and_(condition, ~superseded())
 
 
 def _day(instant: datetime) -> date:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from pipelines.catalogue.feeds import Feed
 from pipelines.operations.context import Context
+from pipelines.quality.golden_cases import GOLDEN_CASES
 
 
 def fingerprint(
@@ -20,11 +21,12 @@ def fingerprint(
 ) -> str:
     """SHA-256 over what decides a batch.
 
-    Extract hashes, corrected workbooks in their order, waivers in force on its date, feed, category, code lists,
-    rules, calendars, program version.
+    Extract hashes, corrected workbooks in their order, waivers in force on its date, feed, category, code lists, the
+    dictionary of authorities, where the department may decide, rules, calendars, program version.
     """
     category = context.catalogue.category_of(feed)
-    suites = sorted(context.settings.expectations.glob("*.json"))
+    # Which golden case breaks which rule is for the rule book.
+    suites = sorted(path for path in context.settings.expectations.glob("*.json") if path.name != GOLDEN_CASES)
     policies = sorted((context.settings.schemas / "calendars").glob("*.yaml"))
     parts = {
         "program": version("guiji"),
@@ -34,6 +36,8 @@ def fingerprint(
         "feed": feed.model_dump(mode="json"),
         "category": category.model_dump(mode="json"),
         "code_lists": {name: data.model_dump(mode="json") for name, data in context.catalogue.code_lists.items()},
+        "authorities": context.catalogue.authorities.model_dump(mode="json"),
+        "regions": context.catalogue.department_of(feed).regions,
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (*suites, *policies)},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -6,16 +6,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.errors import GuijiError, RunConflictError
-from pipelines.identity.masking import mask_text
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Run
 from pipelines.ledger.quality_models import GateDecision
 from pipelines.operations.attempts import load_run
 from pipelines.operations.context import Context
 from pipelines.operations.gates import REFUSE, RELEASE, decision_of, is_held_by_gates
+from pipelines.operations.people import name_of, reason_of
 from pipelines.operations.publishing import publish_batch
-
-LONGEST_NAME = 100
 
 
 def release(context: Context, run_id: str, by: str, why: str) -> bool:
@@ -94,10 +92,7 @@ def _require_newest(ledger: LedgerSession, run: Run) -> None:
 def _decision(run: str, decision: str, by: str, why: str) -> GateDecision:
     if not by.strip() or not why.strip():
         raise GuijiError("a decision needs a name and a reason", remedy="say --by and --why")
-    # A reason is read by many; numbers of persons have no place in it.
-    return GateDecision(
-        run=run, decision=decision, by=by.strip()[:LONGEST_NAME], at=now(), why=mask_text(why.strip()) or ""
-    )
+    return GateDecision(run=run, decision=decision, by=name_of(by), at=now(), why=reason_of(why))
 
 
 def _refused(decision: GateDecision) -> RunConflictError:

@@ -10,11 +10,11 @@ from sqlalchemy import func, insert, select
 from pipelines.catalogue.gate_settings import GATE_NAMES, Tolerance
 from pipelines.deadlines.calendar import load_calendar
 from pipelines.errors import GuijiError
-from pipelines.identity.masking import mask_text
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch
 from pipelines.ledger.quality_models import GateThreshold
 from pipelines.operations.context import Context
+from pipelines.operations.people import name_of, reason_of
 from pipelines.quality.gate_history import accepted_thresholds, read_history
 from pipelines.quality.gate_learning import Learned, learn
 from pipelines.quality.suite import load_gates
@@ -60,7 +60,7 @@ def forget_limits(context: Context, feed: str, by: str, why: str, gate: str | No
 def _store(context: Context, feed: str, rows: Sequence[Mapping[str, object]], by: str, why: str) -> int:
     if not by.strip() or not why.strip():
         raise GuijiError("accepting limits needs a name and a reason", remedy="say --by and --why")
-    shared = {"feed": feed, "by": by.strip()[:100], "at": now(), "why": mask_text(why.strip())}
+    shared = {"feed": feed, "by": name_of(by), "at": now(), "why": reason_of(why)}
     if rows:
         with context.ledger.write() as ledger:
             ledger.execute(insert(GateThreshold), [{**row, **shared} for row in rows])

@@ -22,7 +22,7 @@ from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
 from pipelines.intake.changes import broken_dump, rekeyed_source
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
-from pipelines.ledger.quality_models import Measure
+from pipelines.ledger.quality_models import GateResult, Measure
 from pipelines.normalize.amounts import yuan_from_numerals
 from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import StandardResult, standardise
@@ -251,11 +251,12 @@ def _judge(context: Context, session: Session, run: Run) -> None:
 def _keep_changes(context: Context, run: Run, noticed: Noticed) -> None:
     """Keep what is known about the files before rows are judged: a batch that is held here has nothing else to show.
 
-    A run that is judged again is not judged until that has ended.
+    A run that is judged again is not judged until that has ended, and what its gates said before counts no more.
     """
     with context.ledger.write() as ledger:
         found = ledger.get_one(Run, run.id)
         found.stage = "pulled"
+        ledger.execute(delete(GateResult).where(GateResult.run == run.id))
         found.manifest = {**(found.manifest or {}), "changes": [change.as_json() for change in noticed.changes]}
 
 

@@ -17,6 +17,7 @@ from pipelines.ledger.quality_models import Resubmission
 from pipelines.operations import judging, publishing, pulling
 from pipelines.operations.attempts import feed_lock, published_run, run_folder
 from pipelines.operations.context import Context
+from pipelines.operations.people import name_of
 from pipelines.operations.reports import rule_texts
 from pipelines.reporting.correction_answer import write_answer
 
@@ -150,7 +151,7 @@ def _record(context: Context, book: CorrectedWorkbook, landed: LandedExtract, by
                 sha256=landed.sha256,
                 name=landed.name[:255],
                 bytes=landed.size,
-                by=by[:100],
+                by=name_of(by),
                 received_at=now(),
                 corrections=0,
                 refused=0,

@@ -37,7 +37,9 @@ class StaleBatch:
 
 def stale_batches(context: Context, feeds: Sequence[str] = ()) -> list[StaleBatch]:
     """Published batches whose rules are not those of today, by feed and date, the latest date first."""
-    suites: dict[tuple[str, date], Suite] = {}
+    # Rules come and go on few days: batches between two of them share a suite, and its hash.
+    whole: dict[str, Suite] = {}
+    suites: dict[tuple[str, tuple[str, ...]], tuple[Suite, str]] = {}
     with context.ledger.read() as session:
         query = select(Run).join(Batch, Batch.run == Run.id).order_by(Batch.feed, Batch.business_date.desc())
         if feeds:
@@ -47,11 +49,14 @@ def stale_batches(context: Context, feeds: Sequence[str] = ()) -> list[StaleBatc
             category = context.catalogue.categories.get(run.category)
             if category is None:
                 continue
-            key = (run.category, run.business_date)
+            if run.category not in whole:
+                whole[run.category] = suite_of(context, category)
+            suite = whole[run.category].on(run.business_date)
+            key = (run.category, tuple(rule.code for rule in suite.rules))
             if key not in suites:
-                suites[key] = suite_of(context, category).on(run.business_date)
-            if run.rules_hash != suites[key].hash:
-                stale.append((run, suites[key]))
+                suites[key] = suite, suite.hash
+            if run.rules_hash != suites[key][1]:
+                stale.append((run, suites[key][0]))
         counts: dict[str, dict[str, tuple[int, str]]] = defaultdict(dict)
         ids = [run.id for run, _ in stale]
         for start in range(0, len(ids), 500):

@@ -14,6 +14,7 @@ from pipelines.ledger.database import now
 from pipelines.ledger.quality_models import Task, TaskEvent
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
+from pipelines.operations.people import name_of, reason_of
 from pipelines.operations.task_references import new_reference
 
 OPEN, ACKNOWLEDGED, FIXED, VERIFIED, WAIVED, REOPENED = (
@@ -102,7 +103,7 @@ def change_task(context: Context, reference: str, state: str, by: str, why: str 
                 remedy=f"only a task that is {' or '.join(_BY_HAND[state])} can",
             )
         task.state = state
-        _log(ledger, task, today_in_shanghai(), state, by, why)
+        _log(ledger, task, today_in_shanghai(), state, name_of(by), None if why is None else reason_of(why))
     return task
 
 

@@ -18,6 +18,7 @@ from pipelines.operations.attempts import last_published, run_folder
 from pipelines.operations.cases import CASES_FILE
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
+from pipelines.operations.delivery_tasks import UNNAMED
 from pipelines.operations.judging import suite_of
 from pipelines.operations.task_life import UNFINISHED, find_task
 
@@ -210,7 +211,9 @@ def _rows(context: Context, task: Task, run: str) -> tuple[ExampleRow, ...]:
 def _rejections(ledger: LedgerSession, task: Task) -> tuple[ExampleRow, ...]:
     endpoint, _, rule = task.rule.partition(":")
     query = select(DeliveryFinding).where(DeliveryFinding.feed == task.feed, DeliveryFinding.endpoint == endpoint)
-    query = query.where(DeliveryFinding.rule == rule, func.coalesce(DeliveryFinding.field, "") == task.field)
+    query = query.where(
+        func.coalesce(DeliveryFinding.rule, UNNAMED) == rule, func.coalesce(DeliveryFinding.field, "") == task.field
+    )
     found = ledger.scalars(query.order_by(DeliveryFinding.id.desc()).limit(EXAMPLES))
     return tuple(ExampleRow(f"record {one.record_key[:12]}", None, one.found_at.date()) for one in found)
 

@@ -19,6 +19,7 @@ from pipelines.operations.attempts import last_published, load_run, run_folder
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
 from pipelines.operations.judging import suite_of
+from pipelines.operations.people import name_of
 from pipelines.quality.rules import Rule
 
 _OUTCOMES, _CASES = "outcomes.parquet", "cases.parquet"
@@ -195,7 +196,7 @@ def _waiver(subject: _Subject, rule: Rule, content: str, approval: Approval) -> 
         rule=rule.code,
         rule_version=rule.version,
         granted_for=subject.granted_for,
-        approver=approval.approver.strip(),
+        approver=name_of(approval.approver),
         why=approval.why.strip(),
         since=subject.business_date,
         until=approval.until,

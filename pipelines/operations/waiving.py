@@ -12,6 +12,7 @@ from pipelines.errors import RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.quality_models import Waiver
 from pipelines.operations.context import Context
+from pipelines.operations.people import name_of, reason_of
 from pipelines.quality.waivers import WAIVERS
 
 
@@ -76,7 +77,7 @@ def revoke_waivers(context: Context, numbers: list[int], by: str, why: str) -> i
                 raise RunConflictError(
                     f"the waiver {number} was revoked by {waiver.revoked_by} before", remedy="leave it out"
                 )
-            waiver.revoked_at, waiver.revoked_by, waiver.revoked_why = now(), by.strip(), why.strip()
+            waiver.revoked_at, waiver.revoked_by, waiver.revoked_why = now(), name_of(by), reason_of(why)
     return len(numbers)
 
 

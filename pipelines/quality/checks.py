@@ -195,10 +195,3 @@ _BUILDERS: dict[str, Callable[..., Check]] = {
     "expect_source_timestamp_to_be_not_after": _stamped_by,
     "expect_column_code_verdict_to_be_accepted": _verdict,
 }
-BUILT_IN = frozenset(
-    {
-        "expect_column_values_to_not_be_null",
-        "expect_column_values_to_be_in_set",
-        "expect_column_value_lengths_to_be_between",
-    }
-)

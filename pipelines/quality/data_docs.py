@@ -19,14 +19,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipelines.catalogue.rule_words import DIMENSIONS, OWNERS, SEVERITIES
 from pipelines.errors import GuijiError, StorageError
 from pipelines.quality.rule_words import (
     ANSWERS_ZH,
-    DIMENSIONS_ZH,
     GATES_ZH,
-    OWNERS_ZH,
     REASONS_ZH,
-    SEVERITIES_ZH,
     STATES_ZH,
 )
 
@@ -118,9 +116,9 @@ def _batch_page(batch: BatchDocs, business_date: date) -> tuple[str, dict[str, A
         summary=summary,
         sections=sections,
         gates=gates,
-        severities=SEVERITIES_ZH,
-        owners=OWNERS_ZH,
-        dimensions=DIMENSIONS_ZH,
+        severities={code: text.zh for code, text in SEVERITIES.items()},
+        owners={code: text.zh for code, text in OWNERS.items()},
+        dimensions={code: text.zh for code, text in DIMENSIONS.items()},
         states=STATES_ZH,
         answers=ANSWERS_ZH,
         reasons=REASONS_ZH,
@@ -131,7 +129,7 @@ def _batch_page(batch: BatchDocs, business_date: date) -> tuple[str, dict[str, A
 
 def _weight(meta: Mapping[str, str]) -> int:
     """Blocking rules first."""
-    return list(SEVERITIES_ZH).index(meta["severity"]) if meta.get("severity") in SEVERITIES_ZH else len(SEVERITIES_ZH)
+    return list(SEVERITIES).index(meta["severity"]) if meta.get("severity") in SEVERITIES else len(SEVERITIES)
 
 
 def _nights(folder: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -1,4 +1,4 @@
-"""What rules, results and gates are called in Chinese, where the pages of Great Expectations show them."""
+"""What checks, results and gates are called in Chinese, where the pages of Great Expectations show them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ from typing import Any
 
 from pipelines.quality.gate_figures import COUNTS
 
-SEVERITIES_ZH = {"block": "阻断", "warn": "警告", "info": "提示"}
-OWNERS_ZH = {"department": "报送部门", "us": "信用办", "upper": "上级平台"}
-DIMENSIONS_ZH = {
-    "completeness": "完整性",
-    "validity": "规范性",
-    "consistency": "一致性",
-    "uniqueness": "唯一性",
-    "accuracy": "准确性",
-    "timeliness": "及时性",
-    "privacy": "隐私保护",
-    "integrity": "文件完好性",
-}
 GATES_ZH = {
     "no_rows": "有无数据",
     "row_count": "行数",

@@ -1,8 +1,9 @@
-"""Which runs and which outbox rows belong to a batch."""
+"""Which runs and which outbox rows belong to a batch, and which rows newer ones have overtaken."""
 
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import aliased
 
 from pipelines.ledger.models import Outbox, Run
 
@@ -18,3 +19,18 @@ def of_batch(run: Run) -> ColumnElement[bool]:
     A date that is run again must not forget what an endpoint rejected of the run before.
     """
     return Outbox.run.in_(published_runs(run))
+
+
+def superseded() -> ColumnElement[bool]:
+    """Whether a newer version of the same record is queued for the same endpoint."""
+    newer = aliased(Outbox)
+    return (
+        select(newer.id)
+        .where(
+            newer.endpoint == Outbox.endpoint,
+            newer.feed == Outbox.feed,
+            newer.record_key == Outbox.record_key,
+            newer.version > Outbox.version,
+        )
+        .exists()
+    )

@@ -97,7 +97,8 @@ def _applied(session: Session, folder: Path, workbook: str) -> list[AppliedLine]
         f"""
         WITH told AS (
             SELECT row_no, list(DISTINCT rule ORDER BY rule) AS rules
-            FROM read_parquet({file_literal(folder / "findings.parquet")}) WHERE severity = 'block' GROUP BY row_no
+            FROM read_parquet({file_literal(folder / "findings.parquet")}) WHERE severity = 'block' AND NOT waived
+            GROUP BY row_no
         )
         SELECT c.book_sheet, c.book_row, c.field,
                CASE WHEN c.old_value IS NOT DISTINCT FROM c.new_value THEN 'same' ELSE 'other' END,

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.figure_profiles import Clock, FigureDefinition, Term
 from pipelines.deadlines.calendar import WorkingCalendar
 from pipelines.ledger.models import Outbox, Run
 from pipelines.ledger.quality_models import Closing, Measure
-from pipelines.reporting.batches import of_batch, published_runs
+from pipelines.reporting.batches import of_batch, published_runs, superseded
 from pipelines.reporting.figure_timing import timing_counts
 
 # What a batch adds to the store is added once: when the batch is run again, most of it is there already. These are
@@ -41,8 +41,7 @@ class BatchCounts:
         """Whether nothing that receivers may still say changes the figure."""
         if "timing" in definition.counts and self.counts.get(("timing", "open"), 0):
             return False
-        settled = self.counts.get(("delivery", "confirmed"), 0) == self.counts.get(("delivery", "owed"), 0)
-        return settled or "delivery" not in definition.counts
+        return not self.counts.get(("delivery", "pending"), 0) or "delivery" not in definition.counts
 
 
 def stored_counts(ledger: LedgerSession, run: Run) -> dict[tuple[str, str], int]:
@@ -83,11 +82,17 @@ def by_clock(
 
 
 def _delivery(ledger: LedgerSession, run: Run) -> dict[str, int]:
-    """Deliveries of the batch over all receivers."""
+    """Deliveries of the batch over all receivers.
+
+    ``pending``: those that a receiver may yet confirm, because no other feed and no newer version takes their place.
+    """
     is_open = and_(Outbox.accepted_at.is_(None), Outbox.withheld_at.is_(None))
+    is_ours = or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None))
+    is_pending = and_(Outbox.accepted_at.is_(None), is_ours, ~superseded())
     found = ledger.execute(
         select(
             func.count().label("owed"),
+            func.count().filter(is_pending).label("pending"),
             func.count(Outbox.accepted_at).label("confirmed"),
             func.count().filter(and_(Outbox.rejected_at.is_not(None), is_open)).label("rejected"),
             func.count().filter(and_(Outbox.withheld_at.is_not(None), Outbox.accepted_at.is_(None))).label("withheld"),

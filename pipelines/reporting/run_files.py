@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from pipelines.engine.duck import file_literal, identifier, literal
 from pipelines.engine.rows import RowsPart
 from pipelines.errors import StorageError
@@ -29,7 +31,11 @@ class RunFiles:
 
     @property
     def findings(self) -> str:
-        return self._relation("findings.parquet")
+        """What somebody has to look at: without the rules that a waiver excuses a row from."""
+        relation = self._relation("findings.parquet")
+        # Runs from before there were waivers have no such column.
+        has_waived = "waived" in pq.read_schema(self.folder / "findings.parquet").names
+        return f"(SELECT * FROM {relation} WHERE NOT waived)" if has_waived else relation
 
     @property
     def outcomes(self) -> str:

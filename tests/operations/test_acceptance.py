@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 import yaml
 from sqlalchemy import select, update
 
 from pipelines.catalogue import catalogue
 from pipelines.errors import CatalogueError
 from pipelines.identity.synthetic import synthetic_uscc
+from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox
+from pipelines.operations import acceptance
 from pipelines.operations.acceptance import Refreshed, refresh_acceptance
 from pipelines.operations.clock import read_clock
 from pipelines.operations.context import open_context
 from pipelines.operations.deliveries import consolidate_stores
+from pipelines.operations.delivery_tasks import refresh_delivery_tasks
+from pipelines.operations.figures import recompute_open
 from pipelines.operations.status import notices_of
+from pipelines.operations.task_views import list_tasks
 from pipelines.settings import PROJECT_ROOT
 from tests.databases import new_postgresql_database
-from tests.operations.small_feed import FEED, MONDAY, TUESDAY, Installation, row
+from tests.operations.small_feed import FEED, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, Installation, row
 
 STRICT, EASY = "strict_sandbox", "easy_sandbox"
 RULE = "ACC-TEST-001"
@@ -49,14 +55,14 @@ class Shop(Installation):
         folder.mkdir(exist_ok=True)
         (folder / f"{described['endpoint']}.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
 
-    def profile(self, predicate: str) -> None:
+    def profile(self, predicate: str, **meta: str) -> None:
         path = self.folder / "root" / "expectations" / "acceptance" / "test.json"
         texts = {"message_zh": "接收方只收91开头", "fix_zh": "无", "message_en": "91 only", "fix_en": "nothing"}
         about = {"owner": "upper", "dimension": "validity", "family": "organisation_code", "source": "test"}
         entry = {
             "type": "expect_rows_to_satisfy",
             "kwargs": {"column": "CF_XDR_SHXYM", "predicate": predicate},
-            "meta": {"code": RULE, **about, **texts},
+            "meta": {"code": RULE, **about, **texts, **meta},
             "severity": "critical",
         }
         path.write_text(json.dumps({"name": "test", "expectations": [entry]}), encoding="utf-8")
@@ -106,6 +112,17 @@ def test_a_profile_withholds_at_its_endpoint_only_and_releases_when_it_changes(s
     assert shop.refresh() == Refreshed(0, 0)
 
 
+def test_a_rule_of_a_profile_is_asked_from_its_first_day_to_its_last(shop: Shop) -> None:
+    strict = shop.context.catalogue.endpoints[STRICT]
+    shop.profile("FALSE", since="2026-11-17", until="2026-11-19")
+    shop.publish(MONDAY, [row(1)])
+    assert shop.waiting(STRICT) == [True]
+    assert refresh_acceptance(shop.context, strict, MONDAY) == Refreshed(0, 0)
+    assert refresh_acceptance(shop.context, strict, TUESDAY) == Refreshed(1, 0)
+    assert refresh_acceptance(shop.context, strict, WEDNESDAY) == Refreshed(0, 0)
+    assert refresh_acceptance(shop.context, strict, THURSDAY) == Refreshed(0, 1)
+
+
 def test_an_endpoint_that_gives_up_its_profile_gets_everything(shop: Shop) -> None:
     shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
     path = shop.folder / "root" / "schemas" / "endpoints" / f"{STRICT}.yaml"
@@ -153,6 +170,69 @@ def test_the_clock_runs_on_and_the_status_says_why(shop: Shop) -> None:
     assert (lines[EASY].total, lines[EASY].withheld) == (2, 0)
     notices = [notice for feed, notice in notices_of(shop.context, MONDAY) if feed == FEED]
     assert f"1 records are withheld at {STRICT} by its acceptance profile ({RULE})" in notices
+
+
+@on_both_ledgers
+def test_the_task_of_what_was_withheld_ends_when_the_profile_lets_it_go(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND), row(2)])
+    refresh_delivery_tasks(shop.context, "delivery")
+    (task,) = list_tasks(shop.context)
+    assert (task.rule, task.rows, task.state) == (f"{STRICT}:{RULE}", 1, "open")
+    shop.profile("TRUE")
+    assert shop.refresh() == Refreshed(0, 1)
+    refresh_delivery_tasks(shop.context, "delivery")
+    refresh_delivery_tasks(shop.context, "delivery")
+    assert list_tasks(shop.context) == []
+    (task,) = list_tasks(shop.context, states=["verified"])
+    assert (task.rows, task.rows_ever) == (0, 1)
+
+    shop.profile("FALSE")
+    shop.refresh()
+    refresh_delivery_tasks(shop.context, "delivery")
+    (task,) = list_tasks(shop.context)
+    assert (task.rows, task.state) == (2, "reopened")
+
+
+def test_what_was_withheld_is_not_owed_any_more_once_a_newer_version_is_queued(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    shop.publish(TUESDAY, [row(1, 统一社会信用代码=OTHER_KIND, 处罚内容="给予警告，责令改正。")])
+    lines = {line.endpoint: line for line in read_clock(shop.context, date(2026, 11, 18))}
+    assert (lines[STRICT].total, lines[STRICT].withheld) == (1, 1)
+
+
+def test_what_another_feed_has_reported_meanwhile_is_not_let_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night consolidates while an older profile's records are asked about again."""
+    shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
+    asked = acceptance._ask
+
+    def consolidated_meanwhile(*arguments: Any) -> Any:
+        with shop.context.ledger.write() as session:
+            values = {"withheld_rule": None, "withheld_reason": "reported by other_feed: first reported"}
+            session.execute(update(Outbox).where(Outbox.endpoint == STRICT).values(values))
+        return asked(*arguments)
+
+    monkeypatch.setattr(acceptance, "_ask", consolidated_meanwhile)
+    shop.profile("TRUE")
+    shop.refresh()
+    assert shop.waiting(STRICT) == [False]
+
+
+def test_figures_are_final_once_no_receiver_can_say_more(shop: Shop) -> None:
+    """What another feed reported is never confirmed, nor is a rejected version behind a newer one: nobody waits."""
+    shop.publish(MONDAY, [row(1), row(2)])
+    with shop.context.ledger.write() as session:
+        session.execute(update(Outbox).values(accepted_at=now()))
+        one, two = session.scalars(select(Outbox).where(Outbox.endpoint == EASY)).all()
+        one.accepted_at, one.withheld_at, one.withheld_reason = None, now(), "reported by other_feed: first reported"
+        two.accepted_at, two.rejected_at = None, now()
+    with time_machine.travel(datetime(2026, 12, 20, tzinfo=UTC), tick=False):
+        assert recompute_open(shop.context).batches == 1
+        assert recompute_open(shop.context).batches == 1, "the rejected record may still be taken"
+        shop.publish(TUESDAY, [row(1, 处罚内容="给予警告，责令改正。"), row(2, 处罚内容="给予警告，责令改正。")])
+        with shop.context.ledger.write() as session:
+            session.execute(update(Outbox).where(Outbox.business_date == TUESDAY).values(accepted_at=now()))
+        assert recompute_open(shop.context).batches == 2
+        assert recompute_open(shop.context).batches == 0
 
 
 def test_an_endpoint_with_an_unknown_profile_is_named(shop: Shop) -> None:

@@ -201,6 +201,21 @@ def test_a_run_that_its_gates_have_not_seen_is_not_published(
     assert publish_batch(context, run) == run
 
 
+def test_what_gates_said_of_an_earlier_judgement_opens_nothing(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies between judging again and asking the gates again leaves the answers of before."""
+    installation.send(MONDAY, rows(range(3)))
+    context = installation.context
+    run = pull_batch(context, FEED, MONDAY)
+    judge_batch(context, run)
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.operations.judging.check_gates", lambda *_: None)
+        judge_batch(context, run)
+    with pytest.raises(RunConflictError, match="the gates have not seen"):
+        publish_batch(context, run)
+
+
 def _release_and_die(environment: dict[str, str], run: str) -> None:
     os.environ.update(environment)
     gate_decisions.publish_batch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]

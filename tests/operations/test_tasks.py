@@ -216,6 +216,15 @@ def test_people_acknowledge_fix_and_reopen(installation: Installation) -> None:
         view_task(context, "XX-2222")
 
 
+def test_what_people_say_keeps_no_number_of_a_person(installation: Installation) -> None:
+    night(installation, MONDAY, [wrong_code(1)])
+    context = installation.context
+    (task,) = list_tasks(context)
+    change_task(context, task.reference, "acknowledged", "王五 13800138000", "联系13800138000")
+    said = view_task(context, task.reference).history[-1]
+    assert (said.by, said.why) == ("王五 138********", "联系138********")
+
+
 def test_the_list_is_loudest_first_and_late_tasks_stand_out(installation: Installation) -> None:
     night(installation, MONDAY, [no_kind(1), wrong_code(2), wrong_code(3)])
     context = installation.context
@@ -278,6 +287,24 @@ def test_what_receivers_reject_or_would_not_take_is_a_task_until_a_new_version(i
         "record 111111111111",
         "record 000000000000",
     ]
+
+
+def test_a_rejection_without_a_rule_shows_its_records_too(installation: Installation) -> None:
+    night(installation, MONDAY, rows([1]))
+    context = installation.context
+    with context.ledger.write() as ledger:
+        owed = outbox(ledger.scalars(select(Run)).one(), 7, 1)
+        ledger.add(owed)
+        ledger.flush()
+        ledger.add(
+            DeliveryFinding(
+                outbox_id=owed.id, endpoint="province", feed=FEED, record_key=owed.record_key, rule=None,
+                message="no", found_at=now(),
+            )
+        )  # fmt: skip
+    refresh_delivery_tasks(context, "delivery")
+    (task,) = list_tasks(context)
+    assert [one.row for one in view_task(context, task.reference).examples] == ["record 777777777777"]
 
 
 def outbox(run: Run, number: int, version: int) -> Outbox:

@@ -20,6 +20,10 @@ from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.trace import trace
 from pipelines.operations.waiver_granting import Approval, Granted, grant_by_number, grant_by_row, grant_by_task
 from pipelines.operations.waiving import expiring_waivers, list_waivers, revoke_waivers, waivers_in_force
+from pipelines.reporting.problem_lines import create_lines
+from pipelines.reporting.reasons import reason_counts
+from pipelines.reporting.run_files import run_files
+from pipelines.reporting.what_if import what_if
 from tests.databases import new_postgresql_database
 from tests.operations.small_feed import FEED, MONDAY, TUESDAY, WEDNESDAY, Installation, Rows, row
 
@@ -127,6 +131,22 @@ def test_other_rules_of_the_row_still_count(feed: Installation) -> None:
 
 
 @on_both_ledgers
+def test_what_is_waived_is_nobodys_work(feed: Installation) -> None:
+    """Neither the workbook nor the reasons of a page, nor the question what mending would bring, know it any more."""
+    sent: Rows = [odd(), row(2, 处罚类别="训诫", 处罚内容="给予训诫。", 法定代表人="张*")]
+    before = feed.publish(MONDAY, sent)
+    for number in (0, 1):
+        grant(feed, before, number)
+    run = feed.publish(MONDAY, sent)
+    files = run_files(feed.context.settings, run)
+    with feed.context.session() as session:
+        assert [(one.code, one.rows, one.sole) for one in reason_counts(session, files)] == [("MASK-CF_FRDB", 1, 1)]
+        assert [(kind.code, kind.rows) for kind in create_lines(session, files, [])] == [("MASK-CF_FRDB", 1)]
+        profile = feed.context.catalogue.profile("national")
+        found = what_if(session, feed.context.settings, feed.context.ledger, profile, [FEED], MONDAY, MONDAY)
+        assert [step.fixed for step in found.steps] == [("MASK-CF_FRDB",)]
+
+
 def test_a_waiver_holds_for_its_last_day_and_not_for_the_next(feed: Installation) -> None:
     first = feed.publish(MONDAY, [odd()])
     until = today_in_shanghai() + timedelta(days=1)
@@ -146,12 +166,12 @@ def test_a_revoked_waiver_excuses_nothing_from_then_on(feed: Installation) -> No
     sent: Rows = [odd(), row(2)]
     granted = grant(feed, feed.publish(MONDAY, sent))
     assert feed.publish(MONDAY, sent).accepted == 2
-    assert revoke_waivers(feed.context, list(granted.numbers), "示例局长", "依据已失效") == 1
+    assert revoke_waivers(feed.context, list(granted.numbers), "示例局长", "依据已失效，见13800138000") == 1
     # The same bytes are judged again, because other waivers are in force.
     assert feed.publish(MONDAY, sent).quarantined == 1
     with feed.context.ledger.read() as ledger:
         (waiver,) = ledger.scalars(select(Waiver))
-    assert (waiver.revoked_by, waiver.revoked_why) == ("示例局长", "依据已失效")
+    assert (waiver.revoked_by, waiver.revoked_why) == ("示例局长", "依据已失效，见138********")
     with pytest.raises(RunConflictError, match="revoked by 示例局长 before"):
         revoke_waivers(feed.context, list(granted.numbers), "示例局长", "再次")
 

@@ -83,7 +83,7 @@ def test_a_page_says_of_every_rule_what_it_asks_how_bad_it_is_and_what_to_do(
         if rule.code not in {one.code for one in SUITE.rules[1:]}:
             assert rule.fix_zh in shown, rule.code
     for words in (
-        "阻断",
+        "必须更正",
         "警告",
         "报送部门",
         "完整性",
