@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.feeds import Feed
 from pipelines.errors import RunConflictError
+from pipelines.identity.masking import mask_text
 from pipelines.ledger.database import now
 from pipelines.ledger.quality_models import Task, TaskEvent
 from pipelines.operations.clock import today_in_shanghai
@@ -24,6 +25,7 @@ OPEN, ACKNOWLEDGED, FIXED, VERIFIED, WAIVED, REOPENED = (
     "waived",
     "reopened",
 )
+STATES = (OPEN, ACKNOWLEDGED, FIXED, REOPENED, VERIFIED, WAIVED)
 UNFINISHED = (OPEN, ACKNOWLEDGED, FIXED, REOPENED)
 _BY_HAND = {
     ACKNOWLEDGED: (OPEN, REOPENED),
@@ -102,7 +104,8 @@ def change_task(context: Context, reference: str, state: str, by: str, why: str 
                 remedy=f"only a task that is {' or '.join(_BY_HAND[state])} can",
             )
         task.state = state
-        _log(ledger, task, today_in_shanghai(), state, by, why)
+        # A reason is read by many; numbers of persons have no place in it.
+        _log(ledger, task, today_in_shanghai(), state, by, mask_text(why))
     return task
 
 

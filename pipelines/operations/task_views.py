@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as LedgerSession
 
+from pipelines.catalogue.rule_words import OWNERS
 from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
 from pipelines.engine.duck import file_literal
+from pipelines.errors import CatalogueError
 from pipelines.ledger.models import DeliveryFinding
 from pipelines.ledger.quality_models import Closing, Task, TaskEvent
 from pipelines.operations.attempts import last_published, run_folder
@@ -19,7 +22,7 @@ from pipelines.operations.cases import CASES_FILE
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
 from pipelines.operations.judging import suite_of
-from pipelines.operations.task_life import UNFINISHED, find_task
+from pipelines.operations.task_life import STATES, UNFINISHED, find_task
 
 # A problem that outlives the time in which a record has to be shared has made that record late.
 WORKING_DAYS = 7
@@ -102,7 +105,10 @@ def list_tasks(
     feeds: Sequence[str] = (),
     today: date | None = None,
 ) -> list[TaskLine]:
-    """Tasks, the loudest first: blocking before warning, then by rows × days open. Unfinished ones unless asked."""
+    """Tasks, the loudest first: blocking before warning, then by rows × days open. Unfinished ones unless asked.
+
+    Raises :class:`CatalogueError` for a department, owner, state or feed that does not exist and never had a task.
+    """
     query = select(Task)
     for column, wanted in ((Task.department, departments), (Task.owner, owners), (Task.state, states)):
         if wanted:
@@ -111,10 +117,25 @@ def list_tasks(
         query = query.where(Task.feed.in_(feeds))
     with context.ledger.read() as ledger:
         found = list(ledger.scalars(query))
+        if not found:
+            _require_known("department", departments, {*context.catalogue.departments, *_had(ledger, Task.department)})
+            _require_known("owner", owners, OWNERS)
+            _require_known("state", states, STATES)
+            _require_known("feed", feeds, {*context.catalogue.feeds, *_had(ledger, Task.feed)})
     day = today or today_in_shanghai()
     calendar = load_calendar(context.settings)
     lines = [_line(task, day, calendar) for task in found]
     return sorted(lines, key=lambda one: (one.severity != "block", -one.rows * max(one.days, 1), one.reference))
+
+
+def _had(ledger: LedgerSession, column: InstrumentedAttribute[str]) -> Iterable[str]:
+    return ledger.scalars(select(column).distinct())
+
+
+def _require_known(what: str, wanted: Sequence[str], known: Collection[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise CatalogueError(f"unknown {what} {name}", remedy=f"use one of {', '.join(sorted(known))}")
 
 
 def view_task(context: Context, reference: str, today: date | None = None) -> TaskView:

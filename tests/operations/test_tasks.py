@@ -15,7 +15,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.errors import RunConflictError
+from pipelines.errors import CatalogueError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
 from pipelines.ledger.quality_models import Closing, Task, TaskEvent
@@ -201,7 +201,8 @@ def test_people_acknowledge_fix_and_reopen(installation: Installation) -> None:
     night(installation, MONDAY, [wrong_code(1)])
     context = installation.context
     (task,) = list_tasks(context)
-    change_task(context, task.reference.lower(), "acknowledged", "王五", "电话确认")
+    change_task(context, task.reference.lower(), "acknowledged", "王五", "电话13800138000确认")
+    assert "13800138000" not in str(view_task(context, task.reference).history)
     night(installation, TUESDAY, [wrong_code(1), wrong_code(2)])
     assert tasks(context) == {WRONG_CODE: ("acknowledged", 2)}
     change_task(context, task.reference, "fixed", "王五")
@@ -223,7 +224,9 @@ def test_the_list_is_loudest_first_and_late_tasks_stand_out(installation: Instal
     assert [(line.rule, line.days, line.overdue) for line in soon] == [(WRONG_CODE, 9, False), (NO_KIND, 9, False)]
     assert all(line.overdue for line in list_tasks(context, today=MONDAY + timedelta(days=10)))
     assert list_tasks(context, states=["verified"]) == []
-    assert list_tasks(context, departments=["elsewhere"]) == []
+    for wrong in ({"departments": ["elsewhere"]}, {"owners": ["nobody"]}, {"states": ["done"]}, {"feeds": ["nothing"]}):
+        with pytest.raises(CatalogueError, match="unknown"):
+            list_tasks(context, **wrong)
 
 
 @pytest.fixture
