@@ -237,11 +237,15 @@ def _rejections(ledger: LedgerSession, task: Task) -> tuple[ExampleRow, ...]:
 
 
 def _timeline(history: Sequence[Event]) -> tuple[tuple[date, int], ...]:
-    """Open rows after the last event of each business date; a late batch says what was open when it came."""
+    """Open rows after the last event of each business date that changed them.
+
+    A late batch says what was open when it came. What people say changes no rows.
+    """
     days: dict[date, int] = {}
+    before: int | None = None
     for event in history:
-        if event.event != "fixed":
-            days[event.business_date] = event.rows
+        if event.rows != before:
+            days[event.business_date] = before = event.rows
     changed: list[tuple[date, int]] = []
     for day, rows in sorted(days.items()):
         if not changed or changed[-1][1] != rows:

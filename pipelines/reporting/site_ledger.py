@@ -33,8 +33,8 @@ _CHUNK = 500
 class BatchLine(NamedTuple):
     """One batch: its published run, or its last attempt when none was published.
 
-    ``counts`` are those of the run (what is late: of all published runs of the batch) in the order of ``RUN_COUNTS``; all 0 when nothing was published. ``failure`` names
-    the kind of error that ended the last attempt.
+    ``counts`` are those of the run in the order of ``RUN_COUNTS``, what is late over all published runs of the batch;
+    all 0 when nothing was published. ``failure`` names the kind of error that ended the last attempt.
     """
 
     batch: int

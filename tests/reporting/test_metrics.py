@@ -6,9 +6,10 @@ import shutil
 from datetime import date, timedelta
 
 import pytest
-from reporting_batch import CHANGE, DAY, FEED, Installation, make_run
+from reporting_batch import CHANGE, DAY, FEED, RUN, Installation, make_run
 
 from pipelines.errors import StorageError
+from pipelines.ledger.models import Batch, Run
 from pipelines.reporting.counts import Counts, Ratio
 from pipelines.reporting.file_findings import FileFinding
 from pipelines.reporting.metrics import FeedFigures, department_figures, feed_figures
@@ -71,6 +72,20 @@ def test_a_sum_that_is_off_by_one_shows(installation: Installation) -> None:
 )
 def test_ratios_never_round_to_perfection(numerator: int, denominator: int, text: str) -> None:
     assert Ratio(numerator, denominator).text == text
+
+
+def test_a_batch_that_is_run_again_forgets_no_late_record(installation: Installation) -> None:
+    once = figures(installation).counts
+    with installation.ledger.write() as ledger:
+        run = ledger.get_one(Run, RUN)
+        values = {column.name: getattr(run, column.name) for column in Run.__table__.columns}
+        changed = {"id": "another", "attempt": 2, "new": 1, "changed": 0, "unchanged": 3, "late": 0}
+        ledger.add(Run(**values | changed))
+        ledger.flush()
+        ledger.get_one(Batch, run.batch_id).run = "another"
+    again = figures(installation).counts
+    assert (again.new, again.changed, again.unchanged) == (1, 0, 3), "most is there already"
+    assert (again.lateness, once.lateness) == (Ratio(1, 4), Ratio(1, 3))
 
 
 def test_a_department_is_the_sum_of_its_feeds_and_reasons_add_up(installation: Installation) -> None:
