@@ -81,6 +81,11 @@ class Counts:
         return Ratio(self.accepted, self.reportable)
 
     @property
+    def duplication(self) -> Ratio:
+        """重复率: rows said twice of those not declared not reportable."""
+        return Ratio(self.duplicate, self.received - self.excluded)
+
+    @property
     def lateness(self) -> Ratio:
         """迟报率: records stored after their deadline of all stored anew (domain reference 5.3)."""
         return Ratio(self.late, self.timed)

@@ -27,6 +27,7 @@ def test_counts_and_ratios_are_those_of_the_batch(installation: Installation) ->
     assert batch.state == "published"
     assert batch.counts.received == 13
     assert batch.counts.compliance == Ratio(4, 11)
+    assert batch.counts.duplication == Ratio(1, 12)
     assert batch.counts.lateness == Ratio(1, 3)
     assert batch.counts.is_conserved
     assert batch.conservation == "解析 11 + 无法解析 2 = 入库 4 + 重复 1 + 问题 6 + 拦截 1 + 不报送 1"
