@@ -102,14 +102,17 @@ def run(
 
     A feed that fails stops itself only. Running the same date again is safe: the same bytes are a no-op.
     """
+    from pipelines.operations.clock import today_in_shanghai
     from pipelines.operations.context import open_context
     from pipelines.operations.data_docs import build_docs
     from pipelines.operations.deliveries import consolidate_stores
     from pipelines.operations.night import run_night
     from pipelines.operations.reports import build_site
 
-    context = open_context()
     chosen = business_date(day)
+    if chosen > today_in_shanghai():
+        raise typer.BadParameter(f"{chosen} has not come yet; the business date is today's at the latest")
+    context = open_context()
     named = feeds or context.catalogue.feed_codes
     with progress_bar() as bar:
         task = bar.add_task("", total=len(named) * STAGES + 2)

@@ -33,7 +33,9 @@ def resubmit(
     outcomes = resubmit_files(open_context(), files, by or getpass.getuser())
     for outcome in outcomes:
         if outcome.problem is not None:
-            told = f"{outcome.name}: {outcome.problem}"
+            told = str(outcome.problem)
+            if not told.startswith(outcome.name):
+                told = f"{outcome.name}: {told}"
             err.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
         elif outcome.result is not None:
             done = outcome.result

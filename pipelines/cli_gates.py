@@ -107,6 +107,8 @@ def learn(
     from pipelines.operations.gate_learning import accept_limits, forget_limits, learn_limits
     from pipelines.operations.gate_views import learned_table
 
+    if accept and forget:
+        raise typer.BadParameter("give --accept or --forget, not both")
     context = open_context()
     if forget:
         _say(f"{forget_limits(context, feed, _name(by), why, gate)} accepted limits are taken back.")

@@ -14,6 +14,7 @@ from pipelines.engine.duck import file_literal, identifier
 from pipelines.errors import CatalogueError
 from pipelines.ledger.models import Run
 from pipelines.operations.context import Context
+from pipelines.operations.reports import rule_texts
 from pipelines.records.reading import hidden_runs
 from pipelines.reporting.underreporting import UnreportedEstimate, add_numbers, create_numbers, estimate_unreported
 from pipelines.reporting.what_if import MOST_STEPS, WhatIf, what_if
@@ -44,9 +45,12 @@ def what_if_of(
     most: int = MOST_STEPS,
     figure: str | None = None,
 ) -> WhatIf:
-    """See :func:`pipelines.reporting.what_if.what_if`."""
+    """See :func:`pipelines.reporting.what_if.what_if`; raises :class:`CatalogueError` for a reason nobody knows.
+
+    A rule that no longer stands in the rule book may still be the reason of stored rows, and can be asked for.
+    """
     with context.session() as session:
-        return what_if(
+        found = what_if(
             session,
             context.settings,
             context.ledger,
@@ -58,6 +62,11 @@ def what_if_of(
             most=most,
             figure=figure,
         )
+    texts = rule_texts(context)
+    unknown = [reason for reason in reasons if reason not in texts]
+    if unknown and (found.asked is None or not found.asked.rows):
+        raise CatalogueError(f"no rule {unknown[0]}", remedy="look it up with 'guiji rules list --text WORD'")
+    return found
 
 
 def unreported_of(context: Context, feeds: Sequence[str], since: date, until: date, today: date) -> UnreportedEstimate:

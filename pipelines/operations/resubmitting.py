@@ -72,6 +72,8 @@ def resubmit(context: Context, file: Path, by: str, *, name: str | None = None) 
     workbook of ours, and whatever stops the batch; the workbook then stays recorded and counts with its next run.
     """
     called = name or file.name
+    if not file.is_file():
+        raise ExtractError("there is no such file", remedy="check the path of the workbook", file=called)
     book = read_corrected(file, called)
     meta = book.meta
     feed = context.catalogue.feed(meta.feed)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.catalogue.rule_words import Bilingual
 from pipelines.operations.rule_book import RuleBook
@@ -23,14 +24,8 @@ def rules_table(rules: Iterable[RuleEntry]) -> Table:
     for heading in ("代码", "级别", "责任", "维度", "问题"):
         table.add_column(heading, no_wrap=heading == "代码")
     for rule in shown:
-        style = SEVERITY_STYLES[rule.severity]
-        table.add_row(
-            rule.code,
-            f"[{style}]{rule.severity_name.zh}[/]",
-            rule.owner_name.zh,
-            rule.dimension_name.zh,
-            rule.title.zh.replace("[", r"\["),
-        )
+        severity = Text(rule.severity_name.zh, SEVERITY_STYLES[rule.severity])
+        table.add_row(rule.code, severity, rule.owner_name.zh, rule.dimension_name.zh, rule.title.zh)
     return table
 
 

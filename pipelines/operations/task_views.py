@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as LedgerSession
 
+from pipelines.catalogue.rule_words import OWNERS
 from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
 from pipelines.engine.duck import file_literal
+from pipelines.errors import CatalogueError
 from pipelines.ledger.models import DeliveryFinding
 from pipelines.ledger.quality_models import Closing, Task, TaskEvent
 from pipelines.operations.attempts import last_published, run_folder
@@ -20,7 +23,7 @@ from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
 from pipelines.operations.delivery_tasks import UNNAMED
 from pipelines.operations.judging import suite_of
-from pipelines.operations.task_life import UNFINISHED, find_task
+from pipelines.operations.task_life import STATES, UNFINISHED, find_task
 
 # A problem that outlives the time in which a record has to be shared has made that record late.
 WORKING_DAYS = 7
@@ -103,7 +106,10 @@ def list_tasks(
     feeds: Sequence[str] = (),
     today: date | None = None,
 ) -> list[TaskLine]:
-    """Tasks, the loudest first: blocking before warning, then by rows × days open. Unfinished ones unless asked."""
+    """Tasks, the loudest first: blocking before warning, then by rows × days open. Unfinished ones unless asked.
+
+    Raises :class:`CatalogueError` for a department, owner, state or feed that does not exist and never had a task.
+    """
     query = select(Task)
     for column, wanted in ((Task.department, departments), (Task.owner, owners), (Task.state, states)):
         if wanted:
@@ -112,10 +118,25 @@ def list_tasks(
         query = query.where(Task.feed.in_(feeds))
     with context.ledger.read() as ledger:
         found = list(ledger.scalars(query))
+        if not found:
+            _require_known("department", departments, {*context.catalogue.departments, *_had(ledger, Task.department)})
+            _require_known("owner", owners, OWNERS)
+            _require_known("state", states, STATES)
+            _require_known("feed", feeds, {*context.catalogue.feeds, *_had(ledger, Task.feed)})
     day = today or today_in_shanghai()
     calendar = load_calendar(context.settings)
     lines = [_line(task, day, calendar) for task in found]
     return sorted(lines, key=lambda one: (one.severity != "block", -one.rows * max(one.days, 1), one.reference))
+
+
+def _had(ledger: LedgerSession, column: InstrumentedAttribute[str]) -> Iterable[str]:
+    return ledger.scalars(select(column).distinct())
+
+
+def _require_known(what: str, wanted: Sequence[str], known: Collection[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise CatalogueError(f"unknown {what} {name}", remedy=f"use one of {', '.join(sorted(known))}")
 
 
 def view_task(context: Context, reference: str, today: date | None = None) -> TaskView:
@@ -219,11 +240,15 @@ def _rejections(ledger: LedgerSession, task: Task) -> tuple[ExampleRow, ...]:
 
 
 def _timeline(history: Sequence[Event]) -> tuple[tuple[date, int], ...]:
-    """Open rows after the last event of each business date; a late batch says what was open when it came."""
+    """Open rows after the last event of each business date that changed them.
+
+    A late batch says what was open when it came. What people say changes no rows.
+    """
     days: dict[date, int] = {}
+    before: int | None = None
     for event in history:
-        if event.event != "fixed":
-            days[event.business_date] = event.rows
+        if event.rows != before:
+            days[event.business_date] = before = event.rows
     changed: list[tuple[date, int]] = []
     for day, rows in sorted(days.items()):
         if not changed or changed[-1][1] != rows:

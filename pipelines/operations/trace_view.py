@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
 from pipelines.catalogue.categories import Category
@@ -20,9 +20,9 @@ _NO_PLACE = frozenset({"pulled_at", "watermark", "seconds", "settle_problem"})
 
 def trace_tree(trace: RecordTrace) -> Tree:
     """The whole way: per version the source line, repairs, flags, deadline, calls and receipts."""
-    root = Tree(f"[bold]{trace.category.name_zh}[/bold] {trace.record_key}")
+    root = Tree(Text.assemble((trace.category.name_zh, "bold"), f" {trace.record_key}"))
     for decision in trace.consolidations:
-        root.add(f"consolidated: {decision.surviving_feed} survives {decision.losing_feed} ({escape(decision.reason)})")
+        root.add(f"consolidated: {decision.surviving_feed} survives {decision.losing_feed} ({decision.reason})")
     for version in trace.versions:
         _add_version(root, trace.category, version)
     return root
@@ -30,49 +30,43 @@ def trace_tree(trace: RecordTrace) -> Tree:
 
 def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
     version = traced.version
-    branch = root.add(
-        f"[bold]version {version['version']}[/bold] ({version['change']}) of feed {version['feed']}, "
-        f"business date {version['business_date']}"
-    )
+    origin = f" ({version['change']}) of feed {version['feed']}, business date {version['business_date']}"
+    branch = root.add(Text.assemble((f"version {version['version']}", "bold"), origin))
     source = branch.add(
         f"source: line {version['line']}" + (f" of sheet {version['sheet']}" if version["sheet"] else "")
     )
     if traced.extract is not None:
-        source.add(
-            f"extract {escape(traced.extract.name)}, {traced.extract.bytes} bytes, SHA-256 {traced.extract.sha256}"
-        )
+        source.add(f"extract {traced.extract.name}, {traced.extract.bytes} bytes, SHA-256 {traced.extract.sha256}")
     for line in _pulled((traced.run.manifest or {}).get("source", {})):
-        source.add(escape(line))
+        source.add(line)
     source.add(f"run {traced.run.id}, published {_instant(traced.run.finished_at)}")
     row = source.add("the row as it was sent")
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
-            row.add(f"{escape(name)}: {escape(str(_masked(cell) if name in traced.restricted_columns else cell))}")
+            row.add(f"{name}: {_masked(cell) if name in traced.restricted_columns else cell}")
     for correction in traced.corrections:
         hidden = correction.column in traced.restricted_columns
         old, new = (_masked(text) if hidden else text for text in (correction.old, correction.new))
         branch.add(
-            escape(
-                f"corrected by {correction.by}: {correction.column}: {old or '(empty)'} → {new or '(empty)'}, workbook "
-                f"{correction.workbook}, sheet {correction.sheet}, line {correction.line}, SHA-256 {correction.sha256}"
-            )
+            f"corrected by {correction.by}: {correction.column}: {old or '(empty)'} → {new or '(empty)'}, workbook "
+            f"{correction.workbook}, sheet {correction.sheet}, line {correction.line}, SHA-256 {correction.sha256}"
         )
     repairs = branch.add(f"repairs: {len(traced.repairs)}")
     for field, rule, old, new in traced.repairs:
         hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False
         before, after = (_masked(old), _masked(new)) if hidden else (old, new)
-        repairs.add(f"{field} {rule}: {escape(str(before))} → {escape(str(after))}")
+        repairs.add(f"{field} {rule}: {before} → {after}")
     branch.add(f"verdict: accepted, flags: {', '.join(traced.reasons) or 'none'}")
     for waiver in traced.waivers:
         revoked = f", revoked {_instant(waiver.revoked_at)}" if waiver.revoked_at else ""
         who = f"waiver {waiver.id} by {waiver.approver} until {waiver.until}{revoked}"
-        branch.add(escape(f"waived: {waiver.rule}, {who}: {waiver.why}"))
+        branch.add(f"waived: {waiver.rule}, {who}: {waiver.why}")
     record = branch.add("the record")
     for definition in category.fields:
         value = version[definition.code]
         if value is not None:
             shown = _masked(str(value)) if definition.exposure == "restricted" else _text(value)
-            record.add(f"{definition.code} {definition.name_zh}: {escape(str(shown))}")
+            record.add(f"{definition.code} {definition.name_zh}: {shown}")
     provisional = (
         " (provisional: needs a calendar that is not published yet)" if version["deadline_provisional"] else ""
     )
@@ -105,7 +99,7 @@ def _add_delivery(branch: Tree, delivery: Delivery) -> None:
         if instant is not None:
             node.add(f"{name.removesuffix('_at')} {_instant(instant)}")
     if outbox.withheld_reason:
-        node.add(f"withheld because: {escape(outbox.withheld_reason)}")
+        node.add(f"withheld because: {outbox.withheld_reason}")
     for attempt in delivery.attempts:
         code = f" {attempt.status}" if attempt.status is not None else ""
         node.add(f"attempt {_instant(attempt.at)}: {attempt.action} → {attempt.outcome}{code}")
@@ -113,7 +107,7 @@ def _add_delivery(branch: Tree, delivery: Delivery) -> None:
         text = f"receipt (回执) {_instant(receipt.at)}: {receipt.result}"
         text += f", upper-level id {receipt.upper_id}" if receipt.upper_id else ""
         text += f", {receipt.rule} {receipt.message}" if receipt.rule or receipt.message else ""
-        node.add(escape(text))
+        node.add(text)
 
 
 def _masked(value: str | None) -> str | None:

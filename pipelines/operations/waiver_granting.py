@@ -23,7 +23,7 @@ from pipelines.operations.people import name_of
 from pipelines.quality.rules import Rule
 
 _OUTCOMES, _CASES = "outcomes.parquet", "cases.parquet"
-_SEE = "find the row in the department workbook or with 'guiji tasks'"
+_SEE = "find the row in the department workbook or with 'guiji tasks list'"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def grant_by_task(context: Context, reference: str, approval: Approval) -> Grant
         task = ledger.scalar(select(Task).where(Task.reference == reference))
         latest = None if task is None else last_published(ledger, task.feed)
     if task is None or latest is None:
-        raise RunConflictError(f"there is no task {reference}", remedy="list them with 'guiji tasks'")
+        raise RunConflictError(f"there is no task {reference}", remedy="list them with 'guiji tasks list'")
     run = load_run(context, latest)
     with context.session() as session:
         hashes = _open_contents(context, session, run, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
 from pipelines.ledger.models import Outbox, Run
@@ -11,6 +11,13 @@ from pipelines.ledger.models import Outbox, Run
 def published_runs(run: Run) -> Select[str]:
     """Every published run of the batch of ``run``: what a batch added to the store, it added with any of them."""
     return select(Run.id).where(Run.batch_id == run.batch_id, Run.state == "published")
+
+
+def stored_by_batches() -> Select[int, int, int]:
+    """Per batch, over all its published runs: its id, the records stored anew, and those of them that were late."""
+    timed, late = func.sum(Run.new + Run.changed), func.sum(Run.late)
+    stored = select(Run.batch_id, timed.label("timed"), late.label("late"))
+    return stored.where(Run.state == "published").group_by(Run.batch_id)
 
 
 def of_batch(run: Run) -> ColumnElement[bool]:

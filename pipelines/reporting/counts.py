@@ -33,7 +33,8 @@ class Counts:
     """Counts of one batch or the sum of several.
 
     Rows: ``rows_decoded`` … ``excluded`` (undecoded lines are part of ``quarantined``). Accepted rows by what they
-    change: ``new`` … ``outdated``. ``late``: new and changed records whose deadline lay before the business date.
+    change: ``new`` … ``outdated``. ``timed``: records stored anew by any published run of the batch, because most of
+    them are there already when it is run again; ``late``: those of them whose deadline lay before the business date.
     Deliveries are counted per record version and endpoint: ``owed``, of these ``sent``, ``confirmed`` (accepted by
     the receiver), ``rejected``, ``withheld``, ``waiting`` (no answer yet) and ``overdue`` (not confirmed although the
     deadline lay before the business date).
@@ -50,6 +51,7 @@ class Counts:
     changed: int = 0
     unchanged: int = 0
     outdated: int = 0
+    timed: int = 0
     late: int = 0
     repairs: int = 0
     owed: int = 0
@@ -79,9 +81,14 @@ class Counts:
         return Ratio(self.accepted, self.reportable)
 
     @property
+    def duplication(self) -> Ratio:
+        """重复率: rows said twice of those not declared not reportable."""
+        return Ratio(self.duplicate, self.received - self.excluded)
+
+    @property
     def lateness(self) -> Ratio:
         """迟报率: records stored after their deadline of all stored anew (domain reference 5.3)."""
-        return Ratio(self.late, self.new + self.changed)
+        return Ratio(self.late, self.timed)
 
     @property
     def confirmation(self) -> Ratio:

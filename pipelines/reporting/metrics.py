@@ -18,7 +18,7 @@ from pipelines.catalogue.catalogue import Catalogue
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Batch, Outbox, Run
-from pipelines.reporting.batches import of_batch
+from pipelines.reporting.batches import of_batch, stored_by_batches
 from pipelines.reporting.counts import Counts
 from pipelines.reporting.file_findings import FileFinding, file_findings
 from pipelines.reporting.reasons import ReasonCount, merge_reasons, reason_counts
@@ -140,13 +140,13 @@ def feed_figures(
         )
         if run is None or run.state != "published":
             return base
-        delivery = _delivery(ledger_session, run)
+        counts = _counts(ledger_session, run) + _delivery(ledger_session, run)
         earliest_open = ledger_session.scalar(select(func.min(Outbox.deadline)).where(of_batch(run), _is_open()))
     files = run_files(settings, run)
     return replace(
         base,
         run=run.id,
-        counts=_counts(run) + delivery,
+        counts=counts,
         earliest_deadline=run.earliest_deadline,
         earliest_open_deadline=earliest_open,
         reasons=reason_counts(session, files) if files.is_kept else None,
@@ -218,8 +218,11 @@ def without_paths(problem: str | None, settings: Settings) -> str | None:
     return problem
 
 
-def _counts(run: Run) -> Counts:
-    return Counts(**{name: getattr(run, name) for name in _RUN_COUNTS})
+def _counts(session: LedgerSession, run: Run) -> Counts:
+    """Counts of the rows of a published run; what is late is counted over all published runs of its batch."""
+    counts = Counts(**{name: getattr(run, name) for name in _RUN_COUNTS})
+    stored = session.execute(stored_by_batches().where(Run.batch_id == run.batch_id)).one()
+    return replace(counts, timed=int(stored.timed), late=int(stored.late))
 
 
 def _is_open() -> ColumnElement[bool]:

@@ -12,10 +12,18 @@ from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.ledger.models import Batch, DeliveryFinding, Outbox, RuleCount, Run
 from pipelines.ledger.quality_models import Fact, Task
+from pipelines.reporting.batches import stored_by_batches
 from pipelines.reporting.counts import Counts
 
-RUN_COUNTS = tuple(column.name for column in fields(Counts) if column.name in Run.__table__.columns)
-DELIVERY_COUNTS = tuple(column.name for column in fields(Counts) if column.name not in Run.__table__.columns)
+# Summed over all published runs of a batch; the other counts of rows are those of its last run.
+_STORED_COUNTS = ("timed", "late")
+_LAST_COUNTS = tuple(
+    column.name
+    for column in fields(Counts)
+    if column.name in Run.__table__.columns and column.name not in _STORED_COUNTS
+)
+RUN_COUNTS = (*_LAST_COUNTS, *_STORED_COUNTS)
+DELIVERY_COUNTS = tuple(column.name for column in fields(Counts) if column.name not in RUN_COUNTS)
 OPEN_TASKS = ("open", "acknowledged", "fixed", "reopened")
 # An instant may be written by a transaction that began earlier and committed later than one already seen.
 _OVERLAP = timedelta(hours=1)
@@ -25,8 +33,8 @@ _CHUNK = 500
 class BatchLine(NamedTuple):
     """One batch: its published run, or its last attempt when none was published.
 
-    ``counts`` are those of the run in the order of ``RUN_COUNTS``; all 0 when nothing was published. ``failure`` names
-    the kind of error that ended the last attempt.
+    ``counts`` are those of the run in the order of ``RUN_COUNTS``, what is late over all published runs of the batch;
+    all 0 when nothing was published. ``failure`` names the kind of error that ended the last attempt.
     """
 
     batch: int
@@ -103,11 +111,12 @@ class MonthFact(NamedTuple):
 
 def batch_lines(session: LedgerSession) -> list[BatchLine]:
     """Every batch of the ledger by feed and business date: two queries, whatever their number."""
-    counted = [getattr(Run, name) for name in RUN_COUNTS]
+    stored = stored_by_batches().subquery()
+    counted = [*(getattr(Run, name) for name in _LAST_COUNTS), *(stored.c[name] for name in _STORED_COUNTS)]
     published = session.execute(
-        select(Batch.id, Batch.feed, Batch.business_date, Run.id, Run.earliest_deadline, *counted).join(
-            Run, Run.id == Batch.run
-        )
+        select(Batch.id, Batch.feed, Batch.business_date, Run.id, Run.earliest_deadline, *counted)
+        .join(Run, Run.id == Batch.run)
+        .join(stored, stored.c.batch_id == Batch.id)
     )
     lines = [BatchLine(row[0], row[1], row[2], row[3], "published", tuple(row[5:]), row[4]) for row in published]
     attempts = session.execute(

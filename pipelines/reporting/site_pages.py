@@ -9,7 +9,7 @@ from datetime import date
 from operator import attrgetter
 from typing import Any
 
-from pipelines.catalogue.figure_profiles import FigureDefinition, FigureProfile
+from pipelines.catalogue.figure_profiles import DEFAULT_PROFILE, FigureDefinition, FigureProfile
 from pipelines.ledger.quality_models import Task
 from pipelines.reporting.calendars import Cell, Link, calendar, is_due, month_row, strip
 from pipelines.reporting.charts import Trend, amount_trend, outcome_segments, share_trend, spark
@@ -397,7 +397,7 @@ def _month_line(data: SiteData, month: str, feeds: list[str], lines: Sequence[Ba
     for feed in feeds:
         for fact in data.facts.get((month, feed), ()):
             sums[fact.profile, fact.figure].append(fact)
-    profiles = data.model.catalogue.profiles.values()
+    profiles = sorted(data.model.catalogue.profiles.values(), key=lambda one: one.profile != DEFAULT_PROFILE)
     facts = {
         profile.profile: {
             definition.figure: _figure(definition, sums[profile.profile, definition.figure])

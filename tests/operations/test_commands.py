@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from pipelines import cli
 from pipelines.errors import CatalogueError, ExtractError, GuijiError
 from pipelines.ledger.models import Outbox, Run
+from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
 from tests.operations.conftest import FRIDAY, golden
 
@@ -80,6 +82,16 @@ def test_a_day_without_data_says_so(tmp_path: Path, install: Callable[[Path], Co
     shown = RUNNER.invoke(cli.app, ["status", "--date", "2026-01-01"])
     assert shown.exit_code == cli.FEEDS_FAILED
     assert "no run for 2026-01-01" in " ".join(shown.output.split())
+
+
+def test_a_day_that_has_not_come_is_no_business_date(tmp_path: Path, install: Callable[[Path], Context]) -> None:
+    context = install(tmp_path / "home")
+    tomorrow = today_in_shanghai() + timedelta(days=1)
+    refused = RUNNER.invoke(cli.app, ["run", "--date", tomorrow.isoformat()])
+    assert refused.exit_code == 2
+    assert "has not come yet" in " ".join(refused.output.split())
+    with context.ledger.read() as ledger:
+        assert ledger.scalars(select(Run)).all() == [], "a slip of the hand leaves no trace in reports"
 
 
 def test_only_the_owner_may_read_what_is_produced(tmp_path: Path, install: Callable[[Path], Context]) -> None:

@@ -305,11 +305,13 @@ def test_the_command_takes_several_files_and_says_what_became_of_each(
     out = published_with(installation, wrong_row(3), wrong_row(4))
     fill(out, tmp_path / "good.xlsx", {(2, FIELD_CODE): RIGHT, (3, FIELD_CODE): "还是不对"})
     (tmp_path / "bad.xlsx").write_bytes(b"no workbook")
-    files = [str(tmp_path / name) for name in ("bad.xlsx", "good.xlsx")]
+    files = [str(tmp_path / name) for name in ("bad.xlsx", "gone.xlsx", "good.xlsx")]
     said = CliRunner().invoke(cli.app, ["resubmit", *files, "--by", "示例经办"])
     assert said.exit_code == 10, said.output
     assert "2 corrections applied, 1 of them in rows with problems left, 0 cells refused" in said.output
     assert "bad.xlsx: " in said.output
+    assert said.output.count("bad.xlsx") == 1
+    assert "gone.xlsx: there is no such file" in said.output
     with installation.context.ledger.read() as session:
         (found,) = session.scalars(select(Resubmission))
     assert (found.by, found.name, found.corrections, found.refused) == ("示例经办", "good.xlsx", 2, 0)

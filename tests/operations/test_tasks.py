@@ -15,7 +15,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.errors import RunConflictError
+from pipelines.errors import CatalogueError, RunConflictError
 from pipelines.ledger.database import now
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
 from pipelines.ledger.quality_models import Closing, Task, TaskEvent
@@ -188,8 +188,9 @@ def test_what_a_workbook_corrected_is_fixed_first_and_then_verified_or_still_wro
     corrected = pa.table({"row_no": pa.array([0, 1], pa.int64()), "field": ["CF_XDR_SHXYM"] * 2})
     pq.write_table(corrected, pulled.settings.runs / run / "corrections.parquet")
     judge_batch(pulled, run)
-    publish_batch(pulled, run)
-    assert closings(pulled) == [(WRONG_CODE, "workbook", 1, 0)]
+    with time_machine.travel(datetime(2026, 11, 18, 2, tzinfo=UTC), tick=False):
+        publish_batch(pulled, run)
+    assert closings(pulled) == [(WRONG_CODE, "workbook", 1, 2)], "Monday's rows came back on Wednesday"
     assert events(pulled, WRONG_CODE) == [("opened", 3), ("fixed", 3), ("counted", 2)]
     (task,) = list_tasks(pulled)
     assert "2 rows corrected in a workbook, 1 of them still wrong" in {
@@ -201,10 +202,12 @@ def test_people_acknowledge_fix_and_reopen(installation: Installation) -> None:
     night(installation, MONDAY, [wrong_code(1)])
     context = installation.context
     (task,) = list_tasks(context)
-    change_task(context, task.reference.lower(), "acknowledged", "王五", "电话确认")
+    change_task(context, task.reference.lower(), "acknowledged", "王五", "电话13800138000确认")
+    assert "13800138000" not in str(view_task(context, task.reference).history)
     night(installation, TUESDAY, [wrong_code(1), wrong_code(2)])
     assert tasks(context) == {WRONG_CODE: ("acknowledged", 2)}
     change_task(context, task.reference, "fixed", "王五")
+    assert view_task(context, task.reference).timeline == ((MONDAY, 1), (TUESDAY, 2)), "what people say opens no row"
     with pytest.raises(RunConflictError, match="is fixed and cannot become acknowledged"):
         change_task(context, task.reference, "acknowledged", "王五")
     night(installation, WEDNESDAY, [row(3)])
@@ -232,7 +235,9 @@ def test_the_list_is_loudest_first_and_late_tasks_stand_out(installation: Instal
     assert [(line.rule, line.days, line.overdue) for line in soon] == [(WRONG_CODE, 9, False), (NO_KIND, 9, False)]
     assert all(line.overdue for line in list_tasks(context, today=MONDAY + timedelta(days=10)))
     assert list_tasks(context, states=["verified"]) == []
-    assert list_tasks(context, departments=["elsewhere"]) == []
+    for wrong in ({"departments": ["elsewhere"]}, {"owners": ["nobody"]}, {"states": ["done"]}, {"feeds": ["nothing"]}):
+        with pytest.raises(CatalogueError, match="unknown"):
+            list_tasks(context, **wrong)
 
 
 @pytest.fixture

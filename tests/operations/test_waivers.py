@@ -294,12 +294,13 @@ def test_the_command_grants_by_the_reference_of_the_workbook(tmp_path: Path, mon
     for name in ("root", "inbox", "home"):
         monkeypatch.setenv(f"GUIJI_{name.upper()}", str(tmp_path / name))
     reference = f"{judged['extract'][:12]}/{judged['sheet']}/{judged['line']}"
-    arguments = ["waivers", "grant", reference, "--rule", RULE, "--approver", "示例处长", "--why", "过渡期"]
+    arguments = ["waivers", "grant", reference, "--rule", RULE, "--approver", "示例处长", "--why", "过渡期[/]"]
     granted = CliRunner().invoke(cli.app, [*arguments, "--until", str(UNTIL)])
     assert granted.exit_code == 0, granted.output
     assert f"guiji run --feed {FEED} --date {MONDAY}" in " ".join(granted.output.split())
     for command in (["list"], ["list", "--all"], ["expiring", "--days", "200"]):
         shown = CliRunner().invoke(cli.app, ["waivers", *command], env={"COLUMNS": "200"})
         assert RULE in shown.output and "in force" in shown.output
+        assert "过渡期[/]" in shown.output, "brackets are no markup"
     assert CliRunner().invoke(cli.app, ["waivers", "revoke", "1", "--by", "甲", "--why", "乙"]).exit_code == 0
     assert "no waivers" in CliRunner().invoke(cli.app, ["waivers", "list"]).output

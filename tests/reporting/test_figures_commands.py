@@ -72,6 +72,7 @@ def test_recompute_and_bulletin(guiji: Any, tmp_path: Path) -> None:
         (("show", "--profile", "nope"), "unknown profile nope — use one of es_sxy, national, qinghai, suzhou"),
         (("show", "--department", "nope"), "unknown department nope"),
         (("what-if", "--feed", "nope"), "unknown feed nope"),
+        (("what-if", "--fix", "NOPE"), "no rule NOPE"),
     ],
 )
 def test_what_is_not_known_is_named(guiji: Any, arguments: tuple[str, ...], problem: str) -> None:

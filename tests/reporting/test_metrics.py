@@ -6,9 +6,10 @@ import shutil
 from datetime import date, timedelta
 
 import pytest
-from reporting_batch import CHANGE, DAY, FEED, Installation, make_run
+from reporting_batch import CHANGE, DAY, FEED, RUN, Installation, make_run
 
 from pipelines.errors import StorageError
+from pipelines.ledger.models import Batch, Run
 from pipelines.reporting.counts import Counts, Ratio
 from pipelines.reporting.file_findings import FileFinding
 from pipelines.reporting.metrics import FeedFigures, department_figures, feed_figures
@@ -26,6 +27,7 @@ def test_counts_and_ratios_are_those_of_the_batch(installation: Installation) ->
     assert batch.state == "published"
     assert batch.counts.received == 13
     assert batch.counts.compliance == Ratio(4, 11)
+    assert batch.counts.duplication == Ratio(1, 12)
     assert batch.counts.lateness == Ratio(1, 3)
     assert batch.counts.is_conserved
     assert batch.conservation == "解析 11 + 无法解析 2 = 入库 4 + 重复 1 + 问题 6 + 拦截 1 + 不报送 1"
@@ -71,6 +73,20 @@ def test_a_sum_that_is_off_by_one_shows(installation: Installation) -> None:
 )
 def test_ratios_never_round_to_perfection(numerator: int, denominator: int, text: str) -> None:
     assert Ratio(numerator, denominator).text == text
+
+
+def test_a_batch_that_is_run_again_forgets_no_late_record(installation: Installation) -> None:
+    once = figures(installation).counts
+    with installation.ledger.write() as ledger:
+        run = ledger.get_one(Run, RUN)
+        values = {column.name: getattr(run, column.name) for column in Run.__table__.columns}
+        changed = {"id": "another", "attempt": 2, "new": 1, "changed": 0, "unchanged": 3, "late": 0}
+        ledger.add(Run(**values | changed))
+        ledger.flush()
+        ledger.get_one(Batch, run.batch_id).run = "another"
+    again = figures(installation).counts
+    assert (again.new, again.changed, again.unchanged) == (1, 0, 3), "most is there already"
+    assert (again.lateness, once.lateness) == (Ratio(1, 4), Ratio(1, 3))
 
 
 def test_a_department_is_the_sum_of_its_feeds_and_reasons_add_up(installation: Installation) -> None:
