@@ -24,16 +24,16 @@ LONGEST_CELL = 32_000
 
 @dataclass(frozen=True)
 class WorkbookMeta:
-    """Which batch a workbook is about, and the run whose rows it shows."""
+    """Which batch a workbook is about; ``fingerprint`` is that of the run whose rows it shows, whatever attempt it was."""
 
     feed: str
     business_date: date
-    run: str
+    fingerprint: str
 
     @property
     def digest(self) -> str:
         """Hash over everything that stands on the hidden sheet."""
-        told = "\n".join((FORMAT, str(VERSION), self.feed, self.business_date.isoformat(), self.run))
+        told = "\n".join((FORMAT, str(VERSION), self.feed, self.business_date.isoformat(), self.fingerprint))
         return hashlib.sha256(told.encode()).hexdigest()
 
     def items(self) -> tuple[tuple[str, str], ...]:
@@ -43,7 +43,7 @@ class WorkbookMeta:
             ("version", str(VERSION)),
             ("feed", self.feed),
             ("business_date", self.business_date.isoformat()),
-            ("run", self.run),
+            ("fingerprint", self.fingerprint),
             ("digest", self.digest),
         )
 

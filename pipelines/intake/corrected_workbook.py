@@ -102,7 +102,7 @@ def _meta(workbook: Workbook, name: str) -> WorkbookMeta:
             file=name,
         )
     try:
-        meta = WorkbookMeta(told["feed"], date.fromisoformat(told["business_date"]), told["run"])
+        meta = WorkbookMeta(told["feed"], date.fromisoformat(told["business_date"]), told["fingerprint"])
     except (KeyError, ValueError) as error:
         raise _changed_meta(name) from error
     if told.get("digest") != meta.digest:

@@ -124,11 +124,16 @@ def _require_batch(context: Context, book: CorrectedWorkbook, name: str) -> None
     """Whether the workbook shows a batch of this installation that counts."""
     meta = book.meta
     with context.ledger.read() as ledger:
-        shown = ledger.get(Run, meta.run)
+        shown = ledger.scalar(
+            select(Run.id)
+            .where(Run.feed == meta.feed, Run.business_date == meta.business_date)
+            .where(Run.fingerprint == meta.fingerprint)
+            .limit(1)
+        )
         published = published_run(ledger, meta.feed, meta.business_date)
-    if shown is None or (shown.feed, shown.business_date) != (meta.feed, meta.business_date) or published is None:
+    if shown is None or published is None:
         raise ExtractError(
-            f"the workbook shows the run {meta.run}, which this installation does not know",
+            f"the workbook shows a batch of {meta.feed} of {meta.business_date} that this installation does not know",
             remedy="take it in where it was made, or make the report again and have the corrections moved there",
             file=name,
         )
@@ -157,7 +162,10 @@ def _record(context: Context, book: CorrectedWorkbook, landed: LandedExtract, by
                 received_at=now(),
                 corrections=0,
                 refused=0,
-                manifest={"workbook_run": meta.run, "lines": sum(len(sheet.rows) for sheet in book.sheets)},
+                manifest={
+                    "workbook_fingerprint": meta.fingerprint,
+                    "lines": sum(len(sheet.rows) for sheet in book.sheets),
+                },
             )
         )
     return True

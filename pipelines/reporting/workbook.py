@@ -92,7 +92,7 @@ def write_workbook(
         code for code in category.field_codes if any(found[code].obstacle is None for found in targets if code in found)
     ]
     choices = Choices(feed, category, load_catalogue(settings).code_lists, correctable)
-    meta = WorkbookMeta(figures.feed, figures.business_date, run.id)
+    meta = WorkbookMeta(figures.feed, figures.business_date, run.fingerprint or "")
     title = f"{figures.department_name} {figures.category_name} 问题清单"
     with new_workbook(path, settings.scratch, title, figures.business_date) as book:
         formats = Formats(book)

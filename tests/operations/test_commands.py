@@ -98,6 +98,6 @@ def test_only_the_owner_may_read_what_is_produced(tmp_path: Path, install: Calla
     install(tmp_path / "home")
     RUNNER.invoke(cli.app, ["run", "--date", FRIDAY.isoformat()])
     # Pages hold no personal data and are there to be shown.
-    produced = [path for path in (tmp_path / "home").rglob("*") if path.suffix != ".html"]
+    produced = [path for path in (tmp_path / "home").rglob("*") if path.suffix not in {".html", ".css", ".js"}]
     open_to_others = [path for path in produced if path.stat().st_mode & 0o077]
     assert not open_to_others

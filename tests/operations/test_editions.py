@@ -20,7 +20,7 @@ from pipelines.operations.night import BatchResult, run_night
 from pipelines.settings import PROJECT_ROOT, Settings
 
 DAY = date(2026, 11, 20)
-OFFICE, OFFICE_CODE = "示例市交通局", "11119900MA9900028H"
+OFFICE, OFFICE_CODE = "示例市交通局", synthetic_uscc("11", "119900", "MA990077")
 ORGANISATION, REGISTRATION = "551385082", "110108000000016"
 HEADERS = (
     "序号,行政相对人名称,行政相对人代码_1,行政相对人代码_2,行政相对人代码_3,法定代表人,许可决定书文号,项目名称,审批类别,"
