@@ -24,7 +24,7 @@ LONGEST_CELL = 32_000
 
 @dataclass(frozen=True)
 class WorkbookMeta:
-    """Which batch a workbook is about; ``fingerprint`` is that of the run whose rows it shows, whatever attempt it was."""
+    """Which batch a workbook is about; ``fingerprint`` is that of the run whose rows it shows, in whatever attempt."""
 
     feed: str
     business_date: date
