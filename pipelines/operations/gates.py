@@ -12,7 +12,7 @@ from pipelines.catalogue.feeds import Feed
 from pipelines.deadlines.calendar import load_calendar
 from pipelines.engine.duck import Session
 from pipelines.errors import BatchHeldError, RunConflictError
-from pipelines.ledger.models import Run
+from pipelines.ledger.models import Extract, Run
 from pipelines.ledger.quality_models import GateDecision, GateResult, Measure
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
@@ -55,9 +55,9 @@ def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> Non
         )
         ledger.execute(delete(GateResult).where(GateResult.run == run.id))
         ledger.execute(insert(GateResult), [{"run": run.id, **asdict(answer)} for answer in answers])
-        decision = decision_of(ledger, run.id)
+        released = is_released(ledger, run.id)
     failed = failing(suite, answers)
-    if failed and (decision is None or decision.decision != RELEASE):
+    if failed and not released:
         raise held(run.id, failed, {gate_of(rule.kwargs): rule.code for rule in suite.rules})
 
 
@@ -102,8 +102,26 @@ def is_held_by_gates(context: Context, ledger: LedgerSession, run: Run) -> bool:
 
 
 def is_released(ledger: LedgerSession, run: str) -> bool:
+    """Whether a steward has let a run pass: the run itself, or an earlier one of its batch that read the same extracts.
+
+    Otherwise each workbook that comes back for a released batch would need a release of its own, although the file is
+    the one that was looked at.
+    """
     decision = decision_of(ledger, run)
-    return decision is not None and decision.decision == RELEASE
+    if decision is not None:
+        return decision.decision == RELEASE
+    of_batch = select(Run.batch_id).where(Run.id == run).scalar_subquery()
+    query = (
+        select(GateDecision.run)
+        .join(Run, Run.id == GateDecision.run)
+        .where(Run.batch_id == of_batch, GateDecision.decision == RELEASE)
+    )
+    extracts = _extracts(ledger, run)
+    return any(_extracts(ledger, released) == extracts for released in ledger.scalars(query))
+
+
+def _extracts(ledger: LedgerSession, run: str) -> list[str]:
+    return sorted(ledger.scalars(select(Extract.sha256).where(Extract.run == run)))
 
 
 def require_open_gates(context: Context, ledger: LedgerSession, run: Run) -> None:

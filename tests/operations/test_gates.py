@@ -25,10 +25,13 @@ from pipelines.operations.gate_views import bar, gate_lines, gate_view
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.publishing import publish_batch
 from pipelines.operations.pulling import pull_batch
+from pipelines.operations.reports import build_site
+from pipelines.operations.resubmitting import resubmit
 from pipelines.operations.status import notices_of, problems_of
 from tests.databases import new_postgresql_database
 from tests.operations import state
 from tests.operations.gate_history import COLLAPSED, USUAL, hold, live_through
+from tests.operations.returned_workbook import fill
 from tests.operations.small_feed import (
     COLUMNS,
     FEED,
@@ -37,6 +40,7 @@ from tests.operations.small_feed import (
     TUESDAY,
     WEDNESDAY,
     Installation,
+    row,
     rows,
 )
 
@@ -101,6 +105,22 @@ def test_a_collapsed_feed_is_held_and_released_once(on_any_ledger: Installation)
 
     assert on_any_ledger.night(TUESDAY) is None
     assert on_any_ledger.last_run(TUESDAY).state == "unchanged"
+
+
+def test_a_workbook_that_comes_back_for_a_released_batch_needs_no_second_release(
+    installation: Installation, tmp_path: Path
+) -> None:
+    held = hold(installation)
+    release(installation.context, held.id, "专员", "部门确认属实")
+    out = build_site(installation.context, TUESDAY).workbooks[FEED]
+    right = row(900)["统一社会信用代码"]
+    fill(out, tmp_path / "back.xlsx", {(COLLAPSED + 1, "行政相对人代码_1(统一社会信用代码)"): right})
+    back = resubmit(installation.context, tmp_path / "back.xlsx", "经办")
+    assert (back.applied, back.still_wrong) == (1, 0)
+    assert installation.published(TUESDAY).id == back.run != held.id
+    # Another file is another question.
+    installation.send(TUESDAY, rows(range(600, 600 + COLLAPSED - 1)))
+    assert isinstance(installation.night(TUESDAY), BatchHeldError)
 
 
 def test_a_refused_run_publishes_nothing_and_the_next_attempt_waits_again(on_any_ledger: Installation) -> None:
