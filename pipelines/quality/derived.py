@@ -149,7 +149,7 @@ def _code_list(field: Field, code_list: CodeList) -> Iterator[Rule]:
             "expect_column_open_entry_to_be_explained",
             texts,
             dimension="completeness",
-            source="domain C6 [found]",
+            source="condition C6 [found]",
             **arguments,
         )
 
@@ -162,7 +162,7 @@ def _date(category: Category, field: Field) -> Rule:
         "not a date",
         "write YYYY/MM/DD" + (", 2099/12/31 for no end" if field.open_end else ""),
     )
-    source = "domain C9 [found]"
+    source = "condition C9 [found]"
     # A typed column holds no other text: published, the value would be lost.
     return derived_rule(
         "DATE",
@@ -203,7 +203,7 @@ def _writing(field: Field) -> Iterator[Rule]:
         "garbled, the text is lost",
         "export again from the source as UTF-8 or GB18030 and check rare characters",
     )
-    source = "domain 8 no. 58, 60"
+    source = "defect 58, 60"
     yield predicate_rule(
         "GARB",
         field,
@@ -218,7 +218,7 @@ def _writing(field: Field) -> Iterator[Rule]:
         "holds characters that receivers refuse: control, zero-width or markup",
         "remove the special characters",
     )
-    source = "domain C16 [found]"
+    source = "condition C16 [found]"
     yield predicate_rule(
         "CHAR",
         field,
@@ -240,7 +240,7 @@ def _writing(field: Field) -> Iterator[Rule]:
         texts,
         dimension="validity",
         severity="warn",
-        source="domain 8 no. 59 [found]",
+        source="defect 59 [found]",
     )
     texts = (
         "是电子表格的错误值或未计算的公式（如#REF!、#N/A、=B2）",
@@ -248,7 +248,7 @@ def _writing(field: Field) -> Iterator[Rule]:
         "an error of a spreadsheet, or a formula that was not computed",
         "mend the formula and paste the value",
     )
-    source = "domain 8 no. 57"
+    source = "defect 57"
     yield predicate_rule(
         "CELL",
         field,
@@ -266,7 +266,7 @@ def _name(field: Field) -> Iterator[Rule]:
         "masked, cannot be matched",
         "send the full name; masking is done where records are shown",
     )
-    source = "domain 7.4, 8 no. 18"
+    source = "field study 7.4; defect 18"
     yield predicate_rule(
         "MASK",
         field,
@@ -282,7 +282,7 @@ def _name(field: Field) -> Iterator[Rule]:
         "rare characters seem to be lost (?, 〓 or □)",
         "check the name against its registration",
     )
-    source = "domain 8 no. 60"
+    source = "defect 60"
     yield predicate_rule(
         "LOST",
         field,
@@ -308,6 +308,6 @@ def _personal_data(field: Field) -> Rule:
         texts,
         dimension="privacy",
         severity="warn",
-        source="domain 7.4, 8 no. 69",
+        source="field study 7.4; defect 69",
         personal=True,
     )

@@ -49,7 +49,7 @@ def code_rules(category: Category, field: Field) -> Iterator[Rule]:
         texts,
         dimension="validity",
         severity="block" if is_uscc else "warn",
-        source="GB 32100-2015" if is_uscc else "domain 4",
+        source="GB 32100-2015" if is_uscc else "field study 4",
         refused=["invalid", "internal_number"],
         defects=DEFECTS.get(field.code_system or "", ()),
         conditions=("C13",) if is_subject else (),
@@ -82,7 +82,7 @@ def _person(field: Field) -> Rule:
         "holds a person's identity number",
         "put the organisation's code here; a person's number belongs into the identity document field",
     )
-    source = "domain 4.3, 11.9"
+    source = "field study 4.3, 11.9"
     if field.code_system in {"plain", "organisation_code"}:
         return predicate_rule(
             "PERSON", field, "NOT is_resident_id({0})", texts, dimension="privacy", source=source, personal=True
@@ -114,7 +114,7 @@ def _uscc(category: Category, field: Field) -> Iterator[Rule]:
         dimension="validity",
         severity="info",
         owner="us",
-        source="domain 11.1, 11.2 [found]",
+        source="field study 11.1, 11.2 [found]",
         refused=["issued_nonstandard"],
     )
     if field.code == category.roles.subject_code:
@@ -142,7 +142,7 @@ def _uscc(category: Category, field: Field) -> Iterator[Rule]:
         texts,
         dimension="validity",
         severity=severity,
-        source="domain C4 [unverified]",
+        source="condition C4 [unverified]",
         waivable=severity != "block",
     )
 
@@ -163,7 +163,7 @@ def _damage(field: Field) -> Iterator[Rule]:
         f"CASE WHEN {suspect} THEN NOT (is_scientific({{0}}){is_cut}) ELSE TRUE END",
         texts,
         dimension="accuracy",
-        source="domain 8 no. 9, 10",
+        source="defect 9, 10",
         waivable=False,
     )
     texts = (
@@ -174,7 +174,7 @@ def _damage(field: Field) -> Iterator[Rule]:
     )
     predicate = f"CASE WHEN {suspect} THEN NOT is_masked_code({{0}}) ELSE TRUE END"
     yield predicate_rule(
-        "MASK", field, predicate, texts, dimension="accuracy", source="domain 8 no. 18", waivable=False
+        "MASK", field, predicate, texts, dimension="accuracy", source="defect 18", waivable=False
     )
 
 

@@ -23,6 +23,10 @@ This page is written by `guiji rules book`; the rules themselves are in `expecta
 * 推导：由字段表和代码表推导出的规则，没有人手写。Derived rules follow from the tables of fields and code lists.
 * 接收方：某一接收方才有的要求，不影响入库，只在向该接收方报送时暂不报送。
   Rules of one receiver make no record wrong; it is only withheld there.
+* 依据：defect 和 condition 的编号见本页末尾；field study 是编写规则前对公开文件和各地平台的调研，[found] 为确有出处，
+  [unverified] 为通行做法、未见原文。The numbers of defects and conditions are listed below; "field study" is what was
+  read beforehand in public documents and platforms: [found] stands somewhere, [unverified] is common knowledge whose
+  text was not seen.
 """
 
 
