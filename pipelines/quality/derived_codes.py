@@ -173,9 +173,7 @@ def _damage(field: Field) -> Iterator[Rule]:
         "send the full code; masking is done where records are shown",
     )
     predicate = f"CASE WHEN {suspect} THEN NOT is_masked_code({{0}}) ELSE TRUE END"
-    yield predicate_rule(
-        "MASK", field, predicate, texts, dimension="accuracy", source="defect 18", waivable=False
-    )
+    yield predicate_rule("MASK", field, predicate, texts, dimension="accuracy", source="defect 18", waivable=False)
 
 
 def _identity_document(category: Category, field: Field) -> Iterator[Rule]:
