@@ -149,6 +149,7 @@ class Outbox(Base):
     __table_args__ = (
         UniqueConstraint("endpoint", "feed", "record_key", "version"),
         Index("ix_outbox_due", "endpoint", "accepted_at", "rejected_at", "withheld_at", "deadline"),
+        Index("ix_outbox_withheld", "feed", "withheld_rule"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

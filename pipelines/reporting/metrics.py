@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from functools import reduce
-from itertools import groupby
-from operator import add, attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +17,7 @@ from pipelines.ledger.models import Batch, Outbox, Run
 from pipelines.reporting.batches import of_batch, stored_by_batches
 from pipelines.reporting.counts import Counts
 from pipelines.reporting.file_findings import FileFinding, file_findings
-from pipelines.reporting.reasons import ReasonCount, merge_reasons, reason_counts
+from pipelines.reporting.reasons import ReasonCount, reason_counts
 from pipelines.reporting.run_files import run_files
 from pipelines.settings import Settings
 
@@ -70,47 +66,11 @@ class FeedFigures:
         return None if self.last_published is None else (self.business_date - self.last_published).days
 
     @property
-    def needs_work(self) -> bool:
-        """Whether somebody has to do something about this batch."""
-        counts = self.counts
-        return self.state != "published" or bool(counts.quarantined or counts.rejected or counts.overdue)
-
-    @property
     def loudness(self) -> tuple[bool, int, int, int, int, str]:
         """Sort key, loudest first: feeds without data by how long, then overdue, rejected, share of problems."""
         stale = 0 if self.state == "published" else (self.days_stale or 1_000_000)
         share = 1_000_000 * self.counts.quarantined // max(self.counts.reportable, 1)
         return (self.state == "published", -stale, -self.counts.overdue, -self.counts.rejected, -share, self.feed)
-
-
-@dataclass(frozen=True)
-class DepartmentFigures:
-    """The batches of one department on one business date; ``feeds`` stand loudest first."""
-
-    department: str
-    department_name: str
-    business_date: date
-    feeds: tuple[FeedFigures, ...]
-
-    @property
-    def counts(self) -> Counts:
-        return reduce(add, (feed.counts for feed in self.feeds), NO_COUNTS)
-
-    @property
-    def reasons(self) -> tuple[ReasonCount, ...]:
-        return merge_reasons(feed.reasons or () for feed in self.feeds)
-
-    @property
-    def earliest_open_deadline(self) -> date | None:
-        return min((feed.earliest_open_deadline for feed in self.feeds if feed.earliest_open_deadline), default=None)
-
-    @property
-    def earliest_deadline(self) -> date | None:
-        return min((feed.earliest_deadline for feed in self.feeds if feed.earliest_deadline), default=None)
-
-    @property
-    def loudness(self) -> tuple[object, ...]:
-        return self.feeds[0].loudness
 
 
 def feed_figures(
@@ -171,17 +131,6 @@ def broken_figures(catalogue: Catalogue, feed_code: str, business_date: date) ->
         failure=type(problem).__name__,
         last_published=None,
     )
-
-
-def department_figures(figures: Sequence[FeedFigures]) -> tuple[DepartmentFigures, ...]:
-    """Batches summed by department, the department with the loudest batch first."""
-    by_department = sorted(figures, key=attrgetter("department"))
-    departments = [
-        DepartmentFigures(code, batches[0].department_name, batches[0].business_date, tuple(batches))
-        for code, group in groupby(by_department, key=attrgetter("department"))
-        if (batches := sorted(group, key=attrgetter("loudness")))
-    ]
-    return tuple(sorted(departments, key=attrgetter("loudness")))
 
 
 def _run_to_report(session: LedgerSession, feed: str, business_date: date) -> Run | None:

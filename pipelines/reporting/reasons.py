@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.engine.duck import Session
@@ -53,17 +52,6 @@ def reason_counts(session: Session, files: RunFiles) -> tuple[ReasonCount, ...]:
         """
     )
     return tuple(sorted((ReasonCount(*row) for row in found), key=_order))
-
-
-def merge_reasons(several: Iterable[Iterable[ReasonCount]]) -> tuple[ReasonCount, ...]:
-    """The reasons of several runs added up."""
-    merged: dict[tuple[str, str], ReasonCount] = {}
-    for reasons in several:
-        for reason in reasons:
-            key = (reason.code, reason.severity)
-            known = merged.get(key, ReasonCount(*key, 0, 0))
-            merged[key] = ReasonCount(*key, known.rows + reason.rows, known.sole + reason.sole)
-    return tuple(sorted(merged.values(), key=_order))
 
 
 def _order(reason: ReasonCount) -> tuple[bool, int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import date, timedelta
+from operator import attrgetter
 
 import pytest
 from reporting_batch import CHANGE, DAY, FEED, RUN, Installation, make_run
@@ -12,7 +13,7 @@ from pipelines.errors import StorageError
 from pipelines.ledger.models import Batch, Run
 from pipelines.reporting.counts import Counts, Ratio
 from pipelines.reporting.file_findings import FileFinding
-from pipelines.reporting.metrics import FeedFigures, department_figures, feed_figures
+from pipelines.reporting.metrics import FeedFigures, feed_figures
 from pipelines.reporting.reasons import ReasonCount
 
 
@@ -89,25 +90,14 @@ def test_a_batch_that_is_run_again_forgets_no_late_record(installation: Installa
     assert (again.lateness, once.lateness) == (Ratio(1, 4), Ratio(1, 3))
 
 
-def test_a_department_is_the_sum_of_its_feeds_and_reasons_add_up(installation: Installation) -> None:
-    batch = figures(installation)
-    (department,) = department_figures([batch, batch])
-    assert department.counts.received == 26
-    assert department.counts.compliance == Ratio(8, 22)
-    assert department.reasons[0] == ReasonCount("REQ-CF_WSH", "block", 6, 4)
-
-
 def test_a_feed_that_has_failed_for_weeks_is_louder_than_any_problem(installation: Installation) -> None:
     weeks_ago = DAY - timedelta(days=21)
     installation.add_run(make_run("huanbao_penalty", weeks_ago, "published"), published=True)
     problem = f"{installation.settings.home_path}/landing/x.csv: the file is empty — ask the department"
     installation.add_run(make_run("huanbao_penalty", DAY, "failed", problem=problem), published=False)
     batches = [figures(installation, feed) for feed in installation.catalogue.feeds]
-    departments = department_figures(batches)
-    assert [department.department for department in departments] == ["shichang", "huanbao"]
-    silent = departments[0].feeds[0]
+    silent, failed, *_ = sorted(batches, key=attrgetter("loudness"))
     assert (silent.feed, silent.state, silent.days_stale) == ("shichang_second", "missing", None)
-    failed = departments[1].feeds[0]
     assert (failed.state, failed.days_stale) == ("failed", 21)
     assert failed.problem == "landing/x.csv: the file is empty — ask the department"
     assert failed.loudness < figures(installation).loudness
@@ -124,7 +114,7 @@ def test_a_held_batch_is_no_failure_and_says_what_was_noticed(installation: Inst
         make_run("huanbao_penalty", DAY, "held", problem="a column is missing", manifest=manifest), published=False
     )
     batch = figures(installation, "huanbao_penalty")
-    assert (batch.state, batch.problem, batch.needs_work) == ("held", "a column is missing", True)
+    assert (batch.state, batch.problem) == ("held", "a column is missing")
     assert batch.file_findings == (FileFinding("SRC-002", "处罚机关", "x.csv", "", 1, "CF_CFJG"),)
     assert batch.loudness < figures(installation).loudness
 

@@ -209,6 +209,7 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox") as changed:
         changed.add_column(sa.Column("withheld_rule", sa.String(length=60), nullable=True))
         changed.add_column(sa.Column("acceptance", sa.String(length=64), nullable=True))
+        changed.create_index("ix_outbox_withheld", ["feed", "withheld_rule"], unique=False)
 
     with op.batch_alter_table("rule_count") as changed:
         changed.add_column(sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
@@ -227,6 +228,7 @@ def downgrade() -> None:
         changed.drop_column("version")
 
     with op.batch_alter_table("outbox") as changed:
+        changed.drop_index("ix_outbox_withheld")
         changed.drop_column("acceptance")
         changed.drop_column("withheld_rule")
 
