@@ -30,7 +30,7 @@ from pipelines.quality.checks import check_of
 from pipelines.quality.compile import judge, parameters
 from pipelines.quality.facts import FACTS, create_facts
 from pipelines.quality.findings import create_findings
-from pipelines.quality.rules import Rule, Suite
+from pipelines.quality.rules import Suite
 from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
 
@@ -39,22 +39,6 @@ ROUNDS = 3
 FEED = {"feed": "bench_penalty", "name_zh": "基准测试", "category": "administrative_penalty", "edition": 2018}
 VERDICTS, LIBRARY, LIBRARY_ROWS = "verdicts", "great expectations on pandas", "the same, naming the rows"
 STEP, BARE = "quality step", "bare scan and writing"
-
-
-def known_to_pandas(frame: pd.DataFrame, category: Category, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    """The rules that the pandas way can judge."""
-    truths = pandas_way.Truths(frame.head(100).copy(), category)
-
-    def is_known(rule: Rule) -> bool:
-        if pandas_way.built_in(rule) is not None:
-            return True
-        try:
-            truths.broken(rule)
-        except KeyError:
-            return False
-        return True
-
-    return tuple(rule for rule in rules if is_known(rule))
 
 
 def step(duck: Session, suite: Suite, category: Category, into: Path) -> None:
@@ -104,7 +88,7 @@ def main(csv: str, folder: str) -> None:
         standardise(duck, read.parts, feed, category, catalogue.code_lists)
         add_keys(duck, category)
         rows = standard_frame(duck, category)
-        shared = replace(suite, rules=known_to_pandas(rows, category, suite.rules))
+        shared = replace(suite, rules=pandas_way.known(rows, category, suite.rules))
         print(f"{len(rows):,} rows, {len(shared.rules)} of {len(suite.rules)} rules known to the pandas way")
         best(meter, VERDICTS, lambda: judge(duck, shared, category, DAY))
         step(duck, suite, category, root)
