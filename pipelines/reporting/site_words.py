@@ -8,7 +8,7 @@ from datetime import date
 from typing import Protocol
 
 from pipelines.catalogue.rule_words import DIMENSIONS, FAMILIES, OWNERS, SCOPES, SEVERITIES
-from pipelines.reporting.words import OUTCOMES, RuleText
+from pipelines.reporting.words import OUTCOMES, RuleText, UnknownRule
 
 Pair = tuple[str, str]
 _ENGLISH_OUTCOMES = {
@@ -103,15 +103,9 @@ PageRules = Mapping[str, PageRule]
 
 
 @dataclass(frozen=True)
-class GoneRule:
-    """Stands in for a rule that the suites no longer hold, so that an old batch can still be shown."""
+class GoneRule(UnknownRule):
+    """Stands in, with all that a page shows, for a rule that the suites no longer hold."""
 
-    code: str
-    field: str | None = None
-    severity: str = "block"
-    owner: str = "us"
-    message_zh: str = "该规则已不在规则库中"
-    fix_zh: str = "请联系归集平台数据专员确认"
     message_en: str = "this rule is no longer in the rule book"
     fix_en: str = "ask the platform's data steward"
     source: str = ""
