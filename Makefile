@@ -13,13 +13,16 @@ ROWS ?= 1000000
 WORKERS ?= 2
 PORT ?= 8080
 FUZZ_SECONDS ?= 600
+PACKAGES ?= 1000
+KILLS ?= 200
+RUN_KILLS ?= 300
 
 # Nothing that runs here asks the network for anything.
 export GUIJI_HOME ?= $(CURDIR)/var
 export GX_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run up test check bench fuzz clean
+.PHONY: help install run up test check bench fuzz chaos year clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +58,13 @@ bench: $(STAMP) ## the benchmark table (ROWS=1000000)
 
 fuzz: $(STAMP) ## read files changed at random (FUZZ_SECONDS=600)
 	GUIJI_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/bad_inputs/test_fuzz.py
+
+chaos: $(STAMP) ## kill every step again and again (RUN_KILLS=300 per database; PACKAGES=1000 KILLS=200 per protocol)
+	GUIJI_CHAOS_RUN_KILLS=$(RUN_KILLS) $(BIN)/python -m pytest tests/chaos/test_kills.py
+	GUIJI_CHAOS_PACKAGES=$(PACKAGES) GUIJI_CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest tests/delivery/test_chaos.py
+
+year: $(STAMP) ## the simulated year of the clock, all of 2026
+	GUIJI_YEAR=whole $(BIN)/python -m pytest tests/operations/test_a_year.py
 
 clean: ## remove everything that was produced, and the environment
 	rm -rf var $(VENV) $(STAMP) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,15 +10,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.intake import CLEAN_FLOOR, CLEAN_UTF8, FLOOR, GB18030, UTF8
+from benchmarks.conclusions import conclusions
 from benchmarks.penalty_rows import write_penalty_rows
-from benchmarks.report_site import NOTHING, ONE_NIGHT
 
 MEASUREMENTS = (
     "floor",
@@ -30,9 +28,16 @@ MEASUREMENTS = (
     "database",
     "quality",
     "report_site",
+    "clock",
+    "outbox",
+    "deadlines",
+    "delivery",
+    "ledger_overhead",
+    "audit",
+    "status",
 )
 # Takes a few minutes and gigabytes of disk: only when asked for.
-ON_DEMAND = ("memory",)
+ON_DEMAND = ("memory", "night")
 
 
 def measure(name: str, csv: Path, folder: Path) -> dict[str, float]:
@@ -41,43 +46,6 @@ def measure(name: str, csv: Path, folder: Path) -> dict[str, float]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     parts: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return parts
-
-
-def conclusions(results: dict[str, dict[str, float]]) -> Iterator[str]:
-    """One sentence per aim, for what was measured."""
-    if {"floor", "guiji"} <= set(results):
-        ratio = results["guiji"]["total"] / results["floor"]["total"]
-        yield f"guiji takes {ratio:.2f} × the floor (aim: at most 4)"
-    if {"pandas", "guiji"} <= set(results):
-        ratio = results["pandas"]["total"] / results["guiji"]["total"]
-        yield f"guiji is {ratio:.1f} × faster than the pandas way (aim: at least 10)"
-    if parts := results.get("intake"):
-        ratio, clean = parts[UTF8] / parts[FLOOR], parts[CLEAN_UTF8] / parts[CLEAN_FLOOR]
-        yield f"intake takes {ratio:.2f} × the floor, {clean:.2f} × on a clean file (aim: at most 2)"
-        share = parts[UTF8] / parts[GB18030]
-        yield f"GB18030 has {share:.0%} of the rows a second of the same data in UTF-8 (aim: at least 70 %)"
-    if parts := results.get("quality"):
-        for way in ("great expectations on pandas", "the same, naming the rows"):
-            yield f"verdicts are {parts[way] / parts['verdicts']:.0f} × faster than {way} (aim: at least 50)"
-        ratio = parts["quality step"] / parts["bare scan and writing"]
-        yield f"the quality step takes {ratio:.2f} × a bare scan that counts the same (aim: at most 1.5)"
-    if parts := results.get("report_site"):
-        yield f"the report site takes {parts[NOTHING]:.0f} s for 1,000 batches (aim: about a minute)"
-        yield f"one more night of 50 feeds takes {parts[ONE_NIGHT]:.0f} s (aim: seconds)"
-    if parts := results.get("memory"):
-        yield f"ten times the rows take {parts['growth_mb']:+.0f} MB of memory (aim: at most ± 200)"
-    for server in ("postgresql", "mariadb"):
-        parts = results.get("database", {})
-        if f"{server} feed" in parts:
-            share = parts[f"{server} bare cursor"] / parts[f"{server} feed"]
-            aim = "of the rows a second of a bare cursor loop (aim: at least 60 %)"
-            yield f"a database feed on {server} has {share:.0%} {aim}"
-    if parts := results.get("problem_workbook"):
-        ratio = parts["problem workbook"] / parts["xlsxwriter alone"]
-        yield f"a department workbook takes {ratio:.2f} × xlsxwriter alone with the same cells (aim: at most 2)"
-    if parts := results.get("workbooks"):
-        ratio = parts["workbook to rows"] / parts["python-calamine alone"]
-        yield f"a workbook takes {ratio:.2f} × python-calamine alone (aim: at most 2)"
 
 
 def main() -> None:

@@ -36,13 +36,13 @@ COLUMNS = ("处罚文书号", "行政相对人名称", "处罚内容")
 EXTRACT = "e" * 64
 
 
-def describe(root: Path) -> list[tuple[str, str]]:
-    """Schemas of an installation with ten departments of five feeds; (department, feed)."""
+def describe(root: Path, departments: int = DEPARTMENTS) -> list[tuple[str, str]]:
+    """Schemas of an installation with departments of five feeds each; (department, feed)."""
     shutil.copytree(PROJECT_ROOT / "schemas", root / "schemas", ignore=shutil.ignore_patterns("departments"))
     shutil.copytree(PROJECT_ROOT / "expectations", root / "expectations")
     endpoint = min((root / "schemas" / "endpoints").glob("*.yaml")).stem
     feeds = []
-    for department in (f"department{number:02d}" for number in range(DEPARTMENTS)):
+    for department in (f"department{number:02d}" for number in range(departments)):
         folder = root / "schemas" / "departments" / department
         folder.mkdir(parents=True)
         name = f"示例市第{int(department[-2:]) + 1}局（合成）"

@@ -1,4 +1,7 @@
-"""Look at every deadline that is near or missed. Every quarter of an hour."""
+"""Look at every deadline that is near or missed, and warn. Every quarter of an hour.
+
+That this DAG runs is checked from outside: ``guiji watchdog`` in a timer of the operating system (docs/clock_watch.md).
+"""
 
 # Steps are imported inside their tasks: a DAG file is parsed every half minute, and parsing must stay cheap.
 # ruff: noqa: PLC0415
@@ -23,10 +26,10 @@ def clock_watch() -> None:
     @task
     @step
     def watch() -> dict[str, Any]:
-        from pipelines.operations.clock import watch_clock
+        from pipelines.operations.clock_watch import watch_clock, watch_result
         from pipelines.operations.context import open_context
 
-        return watch_clock(open_context())
+        return dict(watch_result(watch_clock(open_context())))
 
     watch()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag, get_current_context, task
 from business_day import BusinessDayTimetable, business_date
+from rows_pool import ROWS_POOL
 from step import DEFAULTS, business_date_parameter, step
 
 
@@ -27,7 +28,7 @@ def corrections() -> None:
         return departments_with_corrections()
 
     # One at a time: each runs whole batches again, and the reports of the night wait for nobody.
-    @task(max_active_tis_per_dag=1)
+    @task(max_active_tis_per_dag=1, pool=ROWS_POOL)
     @step
     def take_in(department: str) -> list[str]:
         from pipelines.operations.returning import take_in_returned

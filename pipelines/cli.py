@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 a problem without a code of its own; 2 something configured is wrong; 3 an extract cannot be
 read; 4 rows do not add up; 5 an endpoint; 6 a run is held or replaced; 7 the calendar; 8 disk or ledger; 9 a source;
-10 at least one feed failed, the others are done; 11 the checked file has problems.
+10 at least one feed failed, the others are done; 11 the checked file has problems; 12 a warning could not be sent;
+13 nobody watches the clock; 14 the audit found something altered or removed.
 """
 
 # Commands import what they need when they are called: `guiji --help` must answer at once.
@@ -12,30 +13,41 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipelines import (
+    cli_acts,
+    cli_audit,
+    cli_backfill,
+    cli_backup,
+    cli_calendar,
+    cli_clock,
     cli_corrections,
+    cli_delivery,
+    cli_doctor,
     cli_feeds,
     cli_figures,
     cli_gates,
+    cli_housekeeping,
+    cli_migrate,
+    cli_reconcile,
     cli_rehearsal,
     cli_rules,
+    cli_sandbox,
+    cli_status,
     cli_tasks,
     cli_waivers,
+    cli_watch,
+    cli_withdrawals,
 )
-from pipelines.cli_console import err, out
-from pipelines.errors import BatchHeldError, DeliveryError, GuijiError
+from pipelines.cli_console import err, out, progress_bar
+from pipelines.cli_options import FEEDS_FAILED, Day, business_date
+from pipelines.errors import BatchHeldError, GuijiError
+from pipelines.logs import configure
 
-if TYPE_CHECKING:
-    from pipelines.operations.context import Context
-
-FEEDS_FAILED = 10
 FILE_HAS_PROBLEMS = 11
 STAGES = 3
 
@@ -46,50 +58,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_feeds.app, name="feeds")
+app.add_typer(cli_backup.app, name="backup")
+app.add_typer(cli_calendar.app, name="calendar")
 cli_rehearsal.register(cli_rules.app)
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_gates.app, name="gates")
 app.add_typer(cli_tasks.app, name="tasks")
 app.add_typer(cli_waivers.app, name="waivers")
 app.add_typer(cli_figures.app, name="figures")
+app.add_typer(cli_withdrawals.app, name="withdrawals")
+app.add_typer(cli_acts.objection, name="objection")
+app.add_typer(cli_reconcile.app, name="reconcile")
+app.add_typer(cli_audit.app, name="audit")
+app.command()(cli_acts.withdraw)
+app.command()(cli_acts.reinstate)
+app.add_typer(cli_clock.app, name="clock")
+app.add_typer(cli_backfill.app, name="backfill")
+app.command()(cli_backfill.rejudge)
 app.command()(cli_corrections.resubmit)
+app.command()(cli_delivery.deliver)
+app.command()(cli_delivery.resend)
+app.command()(cli_housekeeping.housekeeping)
+for command in (cli_status.status, cli_status.diagnose, cli_status.metrics, cli_status.health):
+    app.command()(command)
+app.command()(cli_watch.watch)
+app.command()(cli_watch.watchdog)
+app.command()(cli_migrate.migrate)
+app.command()(cli_doctor.doctor)
+cli_sandbox.register(app)
 
-Day = Annotated[
-    datetime | None,
-    typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD; yesterday in Shanghai unless given."),
-]
 Feeds = Annotated[
     list[str] | None, typer.Option("--feed", help="Only this feed; may be repeated. All feeds unless given.")
 ]
-EndpointName = Annotated[str | None, typer.Option("--endpoint", help="Only this endpoint; all unless given.")]
-
-
-def business_date(chosen: datetime | None) -> date:
-    """The day a command is about."""
-    from pipelines.operations.clock import today_in_shanghai
-
-    return chosen.date() if chosen else today_in_shanghai() - timedelta(days=1)
-
-
-def progress_bar() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-    )
-
-
-@app.command()
-def migrate() -> None:
-    """Create the ledger's tables or bring them up to date. Safe to repeat."""
-    from pipelines.operations.context import open_context
-
-    context = open_context()
-    out.print(f"The ledger {context.ledger.place} is up to date.")
 
 
 @app.command()
@@ -97,11 +97,13 @@ def run(
     day: Day = None,
     feeds: Feeds = None,
     deliver_too: Annotated[bool, typer.Option("--deliver", help="Deliver afterwards what is queued.")] = False,
+    at_once: Annotated[int, typer.Option(min=1, help="Feeds to work on side by side, each in its own process.")] = 1,
 ) -> None:
     """Run the night's batches: pull, judge and publish every feed, settle duplicates, build the reports.
 
     A feed that fails stops itself only. Running the same date again is safe: the same bytes are a no-op.
     """
+    from pipelines.operations.audit import current_head
     from pipelines.operations.clock import today_in_shanghai
     from pipelines.operations.context import open_context
     from pipelines.operations.data_docs import build_docs
@@ -120,7 +122,7 @@ def run(
         def progress(feed: str, stage: str) -> None:
             bar.update(task, description=f"{feed}: {stage}", advance=0 if stage == "pulling" else 1)
 
-        results = run_night(context, chosen, named, progress)
+        results = run_night(context, chosen, named, progress, at_once)
         bar.update(task, description="settling duplicates across feeds")
         consolidate_stores(context)
         bar.update(task, description="building the reports", advance=1)
@@ -130,13 +132,15 @@ def run(
     undelivered: GuijiError | None = None
     if deliver_too:
         try:
-            send(context, None)
+            cli_delivery.send(context, None)
         except GuijiError as error:
             undelivered = error
         index = build_site(context, chosen).index
-    print_status(chosen)
+    cli_status.print_day(context, chosen)
     out.print(f"Report: {index}", soft_wrap=True)
     out.print(f"Data Docs: {docs}", soft_wrap=True)
+    end = current_head(context)
+    out.print(f"Head of the hash chain: {end.position} {end.hash}", highlight=False, soft_wrap=True)
     failed = [result for result in results if result.problem is not None]
     for result in failed:
         became = "is held" if isinstance(result.problem, BatchHeldError) else "failed"
@@ -149,90 +153,6 @@ def run(
         raise typer.Exit(FEEDS_FAILED)
     if undelivered is not None:
         raise typer.Exit(undelivered.exit_code)
-
-
-@app.command()
-def status(day: Day = None) -> None:
-    """Show what became of every feed on a business date: rows, outcomes, reasons, deliveries, deadlines.
-
-    Exit code 10 when a feed has a problem.
-    """
-    if print_status(business_date(day)):
-        raise typer.Exit(FEEDS_FAILED)
-
-
-def print_status(day: date) -> int:
-    """Print the table and the problems; how many problems there are."""
-    from pipelines.operations.context import open_context
-    from pipelines.operations.reports import figures_of
-    from pipelines.operations.status import notices_of, problems_of
-    from pipelines.reporting.summary import summary_table
-
-    context = open_context()
-    out.print(summary_table(figures_of(context, day)))
-    for feed, notice in notices_of(context, day):
-        out.print(f"{feed}: {notice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    problems = problems_of(context, day)
-    for feed, problem in problems:
-        out.print(f"{feed}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
-    return len(problems)
-
-
-@app.command()
-def deliver(endpoint: EndpointName = None) -> None:
-    """Send what is queued, earliest deadline first, and wait for the receipts."""
-    from pipelines.operations.context import open_context
-
-    send(open_context(), endpoint)
-
-
-def send(context: Context, endpoint: str | None) -> None:
-    """Deliver and print what came of it; raises :class:`DeliveryError` when packages are left unsettled."""
-    from pipelines.operations.deliveries import deliver_endpoints
-
-    with progress_bar() as bar:
-        task = bar.add_task("delivering", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        results = deliver_endpoints(context, endpoint, progress)
-    for name, result in results.items():
-        out.print(
-            f"{name}: sent {result.sent}, accepted {result.accepted}, rejected {result.rejected}, "
-            f"duplicate {result.duplicate}, waiting {result.waiting}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    unsettled = [package for result in results.values() for package in result.failed_packages]
-    if unsettled:
-        raise DeliveryError(
-            f"{len(unsettled)} packages could not be settled, the first because: {unsettled[0].reason}",
-            remedy="their records stay queued; deliver again",
-        )
-
-
-@app.command()
-def clock(
-    today: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The day to look from; today in Shanghai if not given."),
-    ] = None,
-) -> None:
-    """Show which records run out of time: overdue, due today, due in 1, 2 and 3 working days."""
-    from rich.table import Table
-
-    from pipelines.operations.clock import BUCKETS, read_clock
-    from pipelines.operations.context import open_context
-
-    lines = read_clock(open_context(), today.date() if today else None)
-    table = Table(title="Records owed and not accepted yet, by deadline (时限)")
-    for name in ("endpoint", "feed", *BUCKETS, "rejected", "withheld", "provisional"):
-        table.add_column(name, justify="left" if name in {"endpoint", "feed"} else "right", overflow="fold")
-    for line in lines:
-        counts = [str(line.counts[name]) for name in BUCKETS]
-        table.add_row(line.endpoint, line.feed, *counts, *map(str, (line.rejected, line.withheld, line.provisional)))
-    out.print(table if lines else "Nothing is owed.")
 
 
 @app.command()
@@ -297,65 +217,11 @@ def trace(
             out.print(trace_tree(tracing.trace(context, session, category, key)))
 
 
-@app.command()
-def withdrawals(day: Day = None, feeds: Feeds = None) -> None:
-    """List records that should no longer exist: absent from full dumps, or revoked by their department."""
-    from rich.table import Table
-
-    from pipelines.operations.context import open_context
-    from pipelines.operations.withdrawals import withdrawals_of
-
-    found = withdrawals_of(open_context(), business_date(day), feeds or ())
-    table = Table(title="Withdrawals proposed; nothing is withdrawn by this list (拟撤回记录)")
-    for name in ("feed", "document number", "reason", "first seen", "sightings", "believed", "record"):
-        table.add_column(name, overflow="fold")
-    for one in found:
-        table.add_row(
-            one.feed,
-            one.document_number or "—",
-            one.reason,
-            one.first_seen.isoformat(),
-            f"{one.sightings} of {one.needed}",
-            "yes" if one.believed else "not yet",
-            one.record_key[:12],
-        )
-    out.print(table if found else "No withdrawals are proposed.")
-
-
-@app.command()
-def watch() -> None:
-    """Look at every open deadline once and leave a heartbeat, as the DAG clock_watch does."""
-    from pipelines.operations.clock import watch_clock
-    from pipelines.operations.context import open_context
-
-    for name, count in watch_clock(open_context()).items():
-        out.print(f"{name}: {count}", highlight=False)
-
-
-@app.command()
-def sandbox(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 8765,
-    store: Annotated[
-        Path | None, typer.Option(help="Where it keeps what it accepted; below GUIJI_HOME unless given.")
-    ] = None,
-    subjects: Annotated[Path | None, typer.Option(help="CSV of code and name: the subject base for rule 1001.")] = None,
-    port_file: Annotated[Path | None, typer.Option(help="Written with the port once it answers.")] = None,
-    variable: Annotated[
-        str, typer.Option(help="Environment variable that holds the token it demands.")
-    ] = "GUIJI_PROVINCE_TOKEN",
-) -> None:
-    """Serve the reference receiver until it is stopped: validates, assigns ids, stores what it accepted."""
-    from pipelines.sandbox.server import serve
-    from pipelines.settings import Settings
-
-    kept = store or Settings().home_path / "sandbox.sqlite"
-    serve("127.0.0.1", port, kept, subjects, os.environ.get(variable, ""), port_file)
-
-
 def main() -> None:
     """Entry point: a problem a user can cause is one message and an exit code, never a stack trace."""
     os.umask(0o077)
     try:
+        configure()
         app()
     except GuijiError as error:
         err.print(f"guiji: {error}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.cli_console import err, out
+from pipelines.cli_console import err, out, user_name
 
 SOME_REFUSED = 10
 
@@ -30,7 +29,7 @@ def resubmit(
     from pipelines.operations.context import open_context
     from pipelines.operations.resubmitting import resubmit_files
 
-    outcomes = resubmit_files(open_context(), files, by or getpass.getuser())
+    outcomes = resubmit_files(open_context(), files, user_name(by))
     for outcome in outcomes:
         if outcome.problem is not None:
             told = str(outcome.problem)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli_console import out
+from pipelines.cli_console import out, say
 
 if TYPE_CHECKING:
     from pipelines.operations.feed_proposal import Proposal
@@ -56,16 +56,11 @@ def new(
     proposal = propose(catalogue, file, department=department, name=name, category=category, edition=edition)
     written = write_proposal(proposal, settings, catalogue, output)
     for line in _described(proposal):
-        _say(line)
+        say(line)
     for path in written:
-        _say(f"written: {path}")
+        say(f"written: {path}")
     target = written[0] if output is not None else proposal.feed
-    _say(f"next: settle each TODO in it, then guiji feeds test {target} {file}")
-
-
-def _say(text: str, *, style: str | None = None) -> None:
-    """Print text as it is: what comes from files is no markup."""
-    out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    say(f"next: settle each TODO in it, then guiji feeds test {target} {file}")
 
 
 def _described(proposal: Proposal) -> Iterator[str]:
@@ -135,7 +130,7 @@ def explain(
     settings = Settings()
     decisions = explain_field(settings, feed, field, extract)
     if not decisions:
-        _say(f"{field}: no layer says anything; it stays empty")
+        say(f"{field}: no layer says anything; it stays empty")
         return
     table = Table(title=f"{feed}: {field}", title_justify="left")
     for heading in ("", "layer", "where", "what"):
@@ -178,4 +173,4 @@ def list_() -> None:
     out.print(table if lines else "There are no feeds.")
     for line in lines:
         if line.problem is not None:
-            _say(f"{line.feed}: {line.problem}", style="red")
+            say(f"{line.feed}: {line.problem}", style="red")

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from pipelines.cli_console import out
-from pipelines.errors import GuijiError
+from pipelines.cli_console import out, say, user_name
 
 app = typer.Typer(help="Batches that a gate holds, and who lets them pass.", no_args_is_help=True)
 
@@ -20,19 +18,6 @@ RunName = Annotated[str, typer.Argument(help="The run, as 'guiji gates list' sho
 By = Annotated[str | None, typer.Option(help="Who decides; the name you are logged in with unless given.")]
 Why = Annotated[str, typer.Option(help="The reason, kept with the decision.")]
 Gate = Annotated[str | None, typer.Option(help="Only this gate, such as row_count.")]
-
-
-def _say(text: str, *, style: str | None = None) -> None:
-    out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _name(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise GuijiError("nobody knows who you are", remedy="say --by NAME") from error
 
 
 @app.command(name="list")
@@ -51,7 +36,7 @@ def list_(
     if lines:
         out.print(list_table(lines))
     else:
-        _say("No run waits for a decision." if held else "No gate was asked yet.")
+        say("No run waits for a decision." if held else "No gate was asked yet.")
 
 
 @app.command()
@@ -67,9 +52,9 @@ def show(
     out.print(show_table(view, everything=everything))
     if view.decision is not None:
         decision = view.decision
-        _say(f"{decision.decision} by {decision.by} on {decision.at:%Y-%m-%d %H:%M} UTC: {decision.why}")
+        say(f"{decision.decision} by {decision.by} on {decision.at:%Y-%m-%d %H:%M} UTC: {decision.why}")
     elif view.waits:
-        _say(f"held. next: guiji gates release {run} --why …, or guiji gates refuse {run} --why …", style="red")
+        say(f"held. next: guiji gates release {run} --why …, or guiji gates refuse {run} --why …", style="red")
 
 
 @app.command()
@@ -78,8 +63,8 @@ def release(run: RunName, why: Why, by: By = None) -> None:
     from pipelines.operations.context import open_context
     from pipelines.operations.gate_decisions import release as release_run
 
-    published = release_run(open_context(), run, _name(by), why)
-    _say(f"{run} is released and published." if published else f"{run} was released and published before.")
+    published = release_run(open_context(), run, user_name(by), why)
+    say(f"{run} is released and published." if published else f"{run} was released and published before.")
 
 
 @app.command()
@@ -88,8 +73,8 @@ def refuse(run: RunName, why: Why, by: By = None) -> None:
     from pipelines.operations.context import open_context
     from pipelines.operations.gate_decisions import refuse as refuse_run
 
-    ended = refuse_run(open_context(), run, _name(by), why)
-    _say(f"{run} is refused; nothing of it is published." if ended else f"{run} was refused before.")
+    ended = refuse_run(open_context(), run, user_name(by), why)
+    say(f"{run} is refused; nothing of it is published." if ended else f"{run} was refused before.")
 
 
 @app.command()
@@ -111,15 +96,15 @@ def learn(
         raise typer.BadParameter("give --accept or --forget, not both")
     context = open_context()
     if forget:
-        _say(f"{forget_limits(context, feed, _name(by), why, gate)} accepted limits are taken back.")
+        say(f"{forget_limits(context, feed, user_name(by), why, gate)} accepted limits are taken back.")
         return
     news = [one for one in learn_limits(context, feed, last, gate) if one.is_news]
     if not news:
-        _say("Nothing to learn: too few good batches, or the limits in force are the same.")
+        say("Nothing to learn: too few good batches, or the limits in force are the same.")
         return
     category = context.catalogue.category_of(context.catalogue.feed(feed))
     out.print(learned_table(feed, news, {field.code: field.name_zh for field in category.fields}))
     if accept:
-        _say(f"{accept_limits(context, feed, news, _name(by), why)} limits are in force from the next batch on.")
+        say(f"{accept_limits(context, feed, news, user_name(by), why)} limits are in force from the next batch on.")
     else:
-        _say(f"nothing is changed. next: guiji gates learn {feed} --last {last} --accept --why …")
+        say(f"nothing is changed. next: guiji gates learn {feed} --last {last} --accept --why …")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli_console import out
+from pipelines.cli_console import out, say
 
 if TYPE_CHECKING:
     from pipelines.operations.task_views import TaskLine, TaskView
@@ -107,11 +107,7 @@ def _change(reference: str, state: str, by: str, why: str | None) -> None:
     from pipelines.operations.task_life import change_task
 
     task = change_task(open_context(), reference, state, by, why)
-    _say(f"{task.reference}: {task.state}")
-
-
-def _say(text: str, *, style: str | None = None) -> None:
-    out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    say(f"{task.reference}: {task.state}")
 
 
 def _print_list(lines: list[TaskLine]) -> None:
@@ -133,32 +129,32 @@ def _print_list(lines: list[TaskLine]) -> None:
         )
     out.print(table)
     rows, late = sum(line.rows for line in lines), sum(line.overdue for line in lines)
-    _say(f"{len(lines)} tasks, {rows:,} rows; {late} tasks open for more than 7 working days")
+    say(f"{len(lines)} tasks, {rows:,} rows; {late} tasks open for more than 7 working days")
 
 
 def _print_task(view: TaskView) -> None:
     line = view.line
-    _say(f"{line.reference}  {line.state}, {line.rows:,} rows open ({line.waived:,} waived, {line.rows_ever:,} ever)")
-    _say(f"{line.feed}  {line.rule} v{line.rule_version}  {line.field}  {line.severity}, work of: {line.owner}")
+    say(f"{line.reference}  {line.state}, {line.rows:,} rows open ({line.waived:,} waived, {line.rows_ever:,} ever)")
+    say(f"{line.feed}  {line.rule} v{line.rule_version}  {line.field}  {line.severity}, work of: {line.owner}")
     for name in ("message_zh", "fix_zh", "message_en", "fix_en"):
         if view.texts.get(name):
-            _say(f"  {view.texts[name]}")
+            say(f"  {view.texts[name]}")
     if view.source:
-        _say(f"  ({view.source})")
+        say(f"  ({view.source})")
     since = f", open since {line.open_since} ({line.days} days)" if line.open_since else ""
-    _say(f"first seen {line.first_seen}, last seen {line.last_seen}{since}", style="red" if line.overdue else None)
+    say(f"first seen {line.first_seen}, last seen {line.last_seen}{since}", style="red" if line.overdue else None)
     for how, (rows, days) in sorted(view.closed.items()):
-        _say(f"closed, {how}: {rows:,} rows in {days / rows:.1f} days on average")
+        say(f"closed, {how}: {rows:,} rows in {days / rows:.1f} days on average")
     if view.examples:
-        _say("rows:")
+        say("rows:")
     for one in view.examples:
-        _say(f"  {one.row}  {one.observed or '（空）'}  since {one.since}")
-    _say("open rows:")
+        say(f"  {one.row}  {one.observed or '（空）'}  since {one.since}")
+    say("open rows:")
     most = max((rows for _, rows in view.timeline), default=0)
     for day, rows in view.timeline:
         bar = "█" * max(round(BAR * rows / most), 1) if rows else "·"
-        _say(f"  {day}  {bar} {rows:,}")
-    _say("history:")
+        say(f"  {day}  {bar} {rows:,}")
+    say("history:")
     for event in view.history:
         why = f": {event.why}" if event.why else ""
-        _say(f"  {event.at:%Y-%m-%d %H:%M}Z  {event.event} → {event.state}, {event.rows:,} rows, by {event.by}{why}")
+        say(f"  {event.at:%Y-%m-%d %H:%M}Z  {event.event} → {event.state}, {event.rows:,} rows, by {event.by}{why}")

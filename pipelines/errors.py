@@ -1,12 +1,15 @@
 """One family of errors for everything a user can cause and mend.
 
 A ``GuijiError`` says where the trouble is, what it is and what to do. It never holds personal data: whoever
-raises one masks the value first. The CLI prints it without a stack trace and exits with ``exit_code``.
+raises one masks the value first. The CLI prints it without a stack trace and exits with ``exit_code``. Names in it may
+come from outside: they are shown without what a terminal would obey.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from pipelines.plain_text import plain_name, plain_text
 
 
 class GuijiError(Exception):
@@ -26,11 +29,11 @@ class GuijiError(Exception):
         line: int | None = None,
         sheet: str | None = None,
     ) -> None:
-        self.problem = problem
-        self.remedy = remedy
-        self.file = str(file) if file is not None else None
+        self.problem = plain_text(problem)
+        self.remedy = plain_text(remedy)
+        self.file = plain_name(str(file)) if file is not None else None
         self.line = line
-        self.sheet = sheet
+        self.sheet = plain_name(sheet) if sheet is not None else None
         super().__init__(str(self))
 
     @property
@@ -105,6 +108,10 @@ class RunConflictError(GuijiError):
     exit_code = 6
 
 
+class FeedBusyError(RunConflictError):
+    """Another process works on the feed right now."""
+
+
 class CalendarError(GuijiError):
     """The working-day calendar cannot answer."""
 
@@ -115,3 +122,15 @@ class StorageError(GuijiError):
     """The disk, the lake or the ledger cannot be written."""
 
     exit_code = 8
+
+
+class NoticeError(GuijiError):
+    """A warning could not be sent."""
+
+    exit_code = 12
+
+
+class ClockStalledError(GuijiError):
+    """The clock that watches deadlines does not run, or does not see everything."""
+
+    exit_code = 13

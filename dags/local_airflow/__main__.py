@@ -32,6 +32,8 @@ SHARED_DAGS = {"deliver", "clock_watch", "steward_reports"}
 
 def main() -> int:
     arguments = _arguments()
+    # For every process that is started from here: what they write belongs to its owner alone.
+    os.umask(0o077)
     settings = Settings()
     home = settings.home_path
     os.environ["GUIJI_HOME"] = str(home)
@@ -82,7 +84,7 @@ def _start_receiver(processes: Processes, settings: Settings, port: int) -> Path
     endpoints = load_catalogue(settings).endpoints.values()
     token = secrets.token_urlsafe(24)
     for endpoint in endpoints:
-        os.environ.setdefault(endpoint.token_variable, token)
+        os.environ.setdefault(endpoint.secret_variable, token)
         if endpoint.url_variable:
             os.environ.setdefault(endpoint.url_variable, f"http://127.0.0.1:{port}")
     port_file = settings.home_path / "sandbox.port"

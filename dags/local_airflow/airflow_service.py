@@ -19,7 +19,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 DAGS = Path(__file__).resolve().parent.parent
 USER = "admin"
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 PRELOADED = (
     "airflow.executors.local_executor",
     "pipelines.quality.great_expectations_engine",
@@ -35,14 +35,16 @@ def _may_pass(error: BaseException) -> bool:
 
 @dataclass
 class AirflowService:
-    """One Airflow with SQLite and the LocalExecutor below ``home``, reachable on 127.0.0.1 only.
+    """One Airflow with the LocalExecutor below ``home``, reachable on 127.0.0.1 only.
 
-    ``scheduled``: whether DAGs also start by their schedules or only when asked to.
+    ``scheduled``: whether DAGs also start by their schedules and by assets or only when asked to. ``database``: the
+    SQLAlchemy URL of Airflow's own database, ``postgresql+psycopg://…``; SQLite below ``home`` unless given.
     """
 
     home: Path
     port: int
     scheduled: bool
+    database: str | None = None
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +85,9 @@ class AirflowService:
             "API__PORT": self.port,
             "API__BASE_URL": self.url,
             "API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            # Airflow gives these rights to its logs whatever the process forbids.
+            "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+            "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
             "SCHEDULER__USE_JOB_SCHEDULE": self.scheduled,
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.2,
             "SCHEDULER__ENABLE_TRACEMALLOC": False,
@@ -93,6 +98,10 @@ class AirflowService:
             # A finished task is noticed after up to this many seconds; Airflow's own value is 5.
             "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
         }
+        if self.database:
+            # psycopg serves both; Airflow's own guess for the second would be asyncpg.
+            settings["DATABASE__SQL_ALCHEMY_CONN"] = self.database
+            settings["DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = self.database
         local = "127.0.0.1,localhost"
         return {
             **os.environ,
@@ -155,10 +164,10 @@ class AirflowService:
 
     def trigger(self, dag_id: str, run_id: str, parameters: dict[str, str]) -> None:
         """Start a run of a DAG, paused or not."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+        self.ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
         body = {"dag_run_id": run_id, "logical_date": None, "conf": parameters}
         try:
-            self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+            self.ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         except httpx.HTTPStatusError as error:
             # Asked again after an answer got lost: the run is there.
             if error.response.status_code != httpx.codes.CONFLICT:
@@ -173,7 +182,7 @@ class AirflowService:
         for state in ("running", "queued"):
             for run in self._get(f"/api/v2/dags/{dag_id}/dagRuns", state=state)["dag_runs"]:
                 path = f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
-                self._ask("PATCH", path, json={"state": "failed"})
+                self.ask("PATCH", path, json={"state": "failed"})
                 closed += 1
         return closed
 
@@ -202,11 +211,11 @@ class AirflowService:
         return str(details[-1][0]["exc_value"]) if details else ""
 
     def _log_in(self) -> None:
-        answer = self._ask("POST", "/auth/token", json={"username": USER, "password": self.password()})
+        answer = self.ask("POST", "/auth/token", json={"username": USER, "password": self.password()})
         self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _get(self, path: str, **parameters: int | str) -> Any:
-        return self._ask("GET", path, params=parameters).json()
+        return self.ask("GET", path, params=parameters).json()
 
     def _find(self, path: str) -> Any:
         try:
@@ -222,6 +231,6 @@ class AirflowService:
         stop=stop_after_delay(20.0),
         reraise=True,
     )
-    def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
         """Ask until answered: with SQLite underneath, Airflow answers 500 when it could not get the lock."""
         return self.client.request(method, path, **content).raise_for_status()

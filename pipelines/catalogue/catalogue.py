@@ -21,7 +21,8 @@ from pipelines.catalogue.feeds import (
     load_department,
 )
 from pipelines.catalogue.figure_profiles import FigureProfile, load_profiles
-from pipelines.catalogue.yaml_source import parse, read
+from pipelines.catalogue.notices import Notices, load_notices
+from pipelines.catalogue.yaml_source import Document, parse, read
 from pipelines.errors import CatalogueError
 from pipelines.settings import Settings
 
@@ -31,7 +32,8 @@ class Catalogue:
     """Everything ``schemas/`` says, cross-checked.
 
     A feed whose file is wrong is not among ``feeds``; what is wrong stands in ``broken_feeds``: it stops that
-    feed only. ``profiles`` are the definitions of figures that ``schemas/figures`` holds.
+    feed only. ``profiles`` are the definitions of figures that ``schemas/figures`` holds. Without ``notices`` nobody
+    is warned.
     """
 
     code_lists: dict[str, CodeList]
@@ -42,6 +44,7 @@ class Catalogue:
     broken_feeds: dict[str, CatalogueError]
     profiles: dict[str, FigureProfile] = field(default_factory=dict)
     authorities: Authorities = field(default_factory=Authorities)
+    notices: Notices | None = None
 
     @property
     def feed_codes(self) -> list[str]:
@@ -77,6 +80,24 @@ def load_catalogue(settings: Settings) -> Catalogue:
     whoever asks for that feed.
     """
     return _load(settings.schemas.resolve())
+
+
+def _check_renaming(document: Document, endpoint: Endpoint, categories: dict[str, Category]) -> None:
+    """An endpoint renames fields that there are, of categories that it takes."""
+    for name, renaming in endpoint.fields.items():
+        if name not in endpoint.categories:
+            raise document.error(
+                f"{endpoint.endpoint} does not take the category {name}",
+                remedy=f"use one of {', '.join(endpoint.categories)}",
+                at=("fields", name),
+            )
+        for code in renaming:
+            if code not in categories[name].field_codes:
+                raise document.error(
+                    f"{name} has no field {code}",
+                    remedy=f"use a field code of schemas/categories/{name}.yaml on the left",
+                    at=("fields", name, code),
+                )
 
 
 @lru_cache(maxsize=8)
@@ -118,6 +139,13 @@ def _load(schemas: Path) -> Catalogue:
                     remedy="name one of expectations/acceptance, without .json",
                     at=("acceptance",),
                 )
+        if endpoint.endpoint in endpoints:
+            raise document.error(
+                f"another file describes the endpoint {endpoint.endpoint} already",
+                remedy="give it another name or remove one of the files",
+                at=("endpoint",),
+            )
+        _check_renaming(document, endpoint, categories)
         endpoints[endpoint.endpoint] = endpoint
     departments = {}
     for path in sorted((schemas / "departments").glob("*/department.yaml")):
@@ -140,4 +168,13 @@ def _load(schemas: Path) -> Catalogue:
     profiles = load_profiles(schemas / "figures", set(endpoints))
     dictionary = schemas / "authorities.yaml"
     authorities = load_authorities(read(dictionary)) if dictionary.is_file() else Authorities()
-    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken, profiles, authorities)
+    described = schemas / "notices.yaml"
+    notices = load_notices(read(described)) if described.is_file() else None
+    for department in departments.values():
+        if department.notify.mail and (notices is None or notices.mail_server is None):
+            raise CatalogueError(
+                f"{department.department} is to be told by e-mail, and there is no mail server",
+                remedy="describe mail_server in schemas/notices.yaml",
+                file=schemas / "departments" / department.department / "department.yaml",
+            )
+    return Catalogue(code_lists, categories, endpoints, departments, feeds, broken, profiles, authorities, notices)

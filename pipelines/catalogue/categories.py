@@ -27,8 +27,8 @@ class Field(Strict):
 
     ``length`` counts ``length_unit`` (characters, or bytes in GBK or UTF-8: receivers differ). ``amount``
     fields are in 万元, ``DECIMAL(18, 6)``. A ``restricted`` field never leaves the sharing platforms and is
-    masked before it may appear in findings. ``stated_in`` is the text field that states an amount in words too,
-    behind one of the words of ``stated_after``.
+    masked before it may appear in findings; it is text, because only text can be sealed. ``stated_in`` is the text
+    field that states an amount in words too, behind one of the words of ``stated_after``.
     """
 
     code: str
@@ -50,7 +50,10 @@ class Field(Strict):
 
 
 class Roles(Strict):
-    """Which field plays which part, so that no step needs to know a category by name."""
+    """Which field plays which part, so that no step needs to know a category by name.
+
+    ``publication_end`` is the last day on which the record may be shown.
+    """
 
     subject_name: str
     subject_kind: str
@@ -71,6 +74,7 @@ class Roles(Strict):
     status: str | None = None
     content: str | None = None
     fine: str | None = None
+    publication_end: str | None = None
 
 
 class Template(Strict):
@@ -145,6 +149,12 @@ def load_category(document: Document, code_lists: set[str]) -> Category:
                 f"{field.code}: no code list {field.code_list}",
                 remedy="add it under schemas/code_lists",
                 at=(*at, "code_list"),
+            )
+        if field.exposure == "restricted" and field.type in {"date", "amount"}:
+            raise document.error(
+                f"{field.code}: a restricted field is text, because only text can be sealed",
+                remedy="give it the type text, or the exposure public",
+                at=(*at, "exposure"),
             )
         if field.type == "code" and field.code_system is None:
             raise document.error(f"{field.code}: code_system is missing", remedy="name the code system", at=at)

@@ -12,6 +12,7 @@ from pydantic import field_validator
 from pipelines.catalogue.formats import Format
 from pipelines.catalogue.gate_settings import Gates
 from pipelines.catalogue.mappings import Column
+from pipelines.catalogue.notices import Addressee
 from pipelines.catalogue.sources import FileSource, Source
 from pipelines.catalogue.yaml_layers import Layer, LayeredDocument, lay
 from pipelines.catalogue.yaml_source import Document, Strict, parse, read
@@ -27,7 +28,7 @@ class Department(Strict):
     """Who produces records. ``contact`` is an office, not a person; ``feeds`` are settings of all its feeds.
 
     ``regions``: where the department may decide, as the first digits of region codes; empty says nothing about it.
-    ``corrections`` is where its workbooks come back to, filled in.
+    ``corrections`` is where its workbooks come back to, filled in. ``notify``: how it is told about deadlines.
     """
 
     department: str = Value(pattern=r"^[a-z][a-z0-9_]*$")
@@ -37,6 +38,7 @@ class Department(Strict):
     regions: tuple[str, ...] = ()
     feeds: dict[str, Any] = Value(default_factory=dict)
     corrections: FileSource | None = None
+    notify: Addressee = Addressee()
 
     @field_validator("corrections")
     @classmethod
@@ -77,6 +79,12 @@ class Volume(Strict):
     factor: float = Value(default=3.0, gt=1)
     batches: int = Value(default=10, ge=1)
     ignore_below: int = Value(default=50, ge=0)
+
+
+class Silence(Strict):
+    """When a feed without rows is an incident: so many working days later than its usual rhythm."""
+
+    working_days: int = Value(default=1, ge=0, le=250)
 
 
 class ExtractSettings(Strict):
@@ -127,6 +135,7 @@ class Feed(Strict):
     withdrawals: Withdrawals = Withdrawals()
     volume: Volume = Volume()
     gates: Gates = Gates()
+    silence: Silence = Silence()
     extracts: tuple[ExtractSettings, ...] = ()
     department: str = ""
 

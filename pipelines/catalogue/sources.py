@@ -310,12 +310,14 @@ class HttpSource(AnySource):
     ``until_format``; ``until_days`` is added to it where the end does not belong to the range. With ``watermark_path``,
     a value of each row that only grows, ``since_parameter`` carries the largest one taken before (``watermark_start``
     at first).
-    ``send``: parameters in the address (GET), or in the body as a form or as JSON (POST).
+    ``send``: parameters in the address (GET), or in the body as a form or as JSON (POST). ``plain_http`` allows an http
+    address beyond this machine.
     """
 
     kind: Literal["http"]
     url: str
     url_variable: str | None = Value(default=None, pattern=VARIABLE)
+    plain_http: bool = False
     format: Literal["json", "xml"] = "json"
     rows_path: str
     parameters: dict[str, str] = Value(default_factory=dict)

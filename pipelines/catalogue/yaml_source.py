@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import CatalogueError
+
+# libyaml reads hundreds of feeds several times as fast, where the package was built with it.
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -61,8 +65,12 @@ def read(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise CatalogueError("the file is not UTF-8", remedy="save it as UTF-8", file=path) from error
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = _LOADER(text)
+        node = loader.get_single_node()
+        lines: dict[Location, int] = {}
+        if node is not None:
+            _collect(node, (), lines, path)
+        data = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise CatalogueError(
@@ -70,10 +78,8 @@ def read(path: Path) -> Document:
         ) from error
     except ValueError as error:
         # PyYAML makes dates while it reads; an impossible one is a ValueError without a place.
-        raise CatalogueError(f"not valid YAML: {error}", remedy="mend the date", file=path) from error
-    lines: dict[Location, int] = {}
-    if node is not None:
-        _collect(node, (), lines, path)
+        line = _impossible_date(node)
+        raise CatalogueError(f"not valid YAML: {error}", remedy="mend the date", file=path, line=line) from error
     return Document(path, data, lines)
 
 
@@ -84,13 +90,30 @@ def parse(document: Document, model: type[Model]) -> Model:
     except ValidationError as error:
         # A misspelt key is reported twice, as unknown and as missing: the unknown one shows where it stands.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        at = tuple(first["loc"])
+        where = ".".join(str(part) for part in at) + ": " if at else ""
+        problem = first["msg"].removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        if not at:
+            # What is wrong between several parts of a file begins with the name of the one to look at.
+            at = next((known for word in re.findall(r"\w+", problem)[:3] if (known := (word,)) in document.lines), ())
         raise document.error(
-            f"{where}: {first['msg']}{more}",
-            remedy=_remedy(first["type"], model, first["loc"]),
-            at=tuple(first["loc"]),
+            f"{where}{problem}{more}", remedy=_remedy(first["type"], model, first["loc"]), at=at
         ) from error
+
+
+def _impossible_date(node: yaml.Node | None) -> int | None:
+    """Line of the first date below a node that no calendar has; None when there is none."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:timestamp":
+        try:
+            yaml.SafeLoader("").construct_yaml_timestamp(node)
+        except ValueError:
+            return node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        below = [part for pair in node.value for part in pair]
+    else:
+        below = node.value if isinstance(node, yaml.SequenceNode) else []
+    return next((line for part in below if (line := _impossible_date(part)) is not None), None)
 
 
 def _remedy(kind: str, model: type[BaseModel], location: Location) -> str:

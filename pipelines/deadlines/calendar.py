@@ -41,13 +41,17 @@ class WorkingCalendar:
         if not self.knows(day.year):
             raise CalendarError(
                 f"the working days of {day.year} are not known",
-                remedy=f"add the State Council's notice for {day.year} as schemas/calendars/{day.year}.yaml",
+                remedy=f"import the State Council's notice for {day.year}: guiji calendar import FILE",
             )
         return self.estimate(day)
 
     def estimate(self, day: date) -> bool:
         """Like :meth:`is_working_day`, but in an unknown year Monday to Friday, unless a notice names the day."""
         return self._exceptions.get(day, day.weekday() < SATURDAY)
+
+    def exception(self, day: date) -> bool | None:
+        """What notices say of the day: whether it is a working day; None where none names it."""
+        return self._exceptions.get(day)
 
     def working_days_between(self, after: date, until: date) -> int:
         """Working days later than ``after`` and not later than ``until``; 0 when ``until`` is not later.
@@ -63,7 +67,8 @@ class WorkingCalendar:
     @property
     def fingerprint(self) -> str:
         """Changes whenever a working day or a known year changes: open deadlines have to be computed again then."""
-        text = repr((sorted(self.known_years), sorted(self._exceptions.items())))
+        different = {day: working for day, working in self._exceptions.items() if working != (day.weekday() < SATURDAY)}
+        text = repr((sorted(self.known_years), sorted(different.items())))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

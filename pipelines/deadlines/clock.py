@@ -4,20 +4,26 @@ A limit of seven working days from a decision ends with the seventh working day 
 (办财金〔2018〕424号: 自作出行政决定之日起7个工作日内). Natural days are calendar days in China.
 """
 
+# pyarrow is imported where tables are made: whoever asks for one deadline must not wait for it.
+# ruff: noqa: PLC0415
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from pipelines.deadlines.calendar import DAY, WorkingCalendar
-from pipelines.deadlines.policies import DeadlinePolicy, load_policy
+from pipelines.deadlines.policies import DeadlinePolicy, Policies, load_policy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "BEIJING_TIME",
     "Deadline",
     "WorkingDays",
+    "assigned_deadlines",
     "deadline",
     "deadline_instant",
     "deadline_table",
@@ -71,6 +77,8 @@ def deadline_table(calendar: WorkingCalendar, policy: DeadlinePolicy, first: dat
     Columns: ``decision_date`` DATE, ``deadline`` DATE, ``provisional`` BOOL, ``needs_year`` INT or NULL. Empty when
     ``last`` is earlier than ``first``.
     """
+    import pyarrow as pa
+
     decisions = [first + DAY * step for step in range((last - first).days + 1)]
     starts = decisions if policy.count_start_day else [day + DAY for day in decisions]
     working = _working_days(calendar, policy, starts[0], starts[-1]) if starts else []
@@ -92,6 +100,31 @@ def deadline_table(calendar: WorkingCalendar, policy: DeadlinePolicy, first: dat
             "needs_year": pa.array(years, pa.int32()),
         }
     )
+
+
+def assigned_deadlines(
+    calendar: WorkingCalendar,
+    policies: Policies,
+    first: date,
+    last: date,
+    *,
+    category: str,
+    endpoint: str | None = None,
+    department: str | None = None,
+    operation: str = "new",
+) -> pa.Table:
+    """:func:`deadline_table` with the limit that is assigned on each day; its code is in the column ``policy``."""
+    import pyarrow as pa
+
+    periods = policies.periods(
+        first, last, category=category, endpoint=endpoint, department=department, operation=operation
+    )
+    parts = []
+    for period in periods:
+        table = deadline_table(calendar, period.policy, period.first, period.last)
+        codes = pa.array([period.policy.code] * table.num_rows, pa.string())
+        parts.append(table.append_column("policy", codes))
+    return pa.concat_tables(parts)
 
 
 def deadline_instant(deadline_date: date) -> datetime:

@@ -11,15 +11,21 @@ from pipelines.catalogue.endpoints import Retry
 from pipelines.delivery.replies import Trouble
 
 
+def growing(first: timedelta, factor: float, longest: timedelta, count: int) -> timedelta:
+    """The pause after ``count`` (from 1) failures: ``first`` × ``factor``ᶜ⁻¹, never above ``longest``."""
+    if count < 1:
+        raise ValueError("failures count from 1")
+    steps = count - 1
+    # Compared as logarithms, so that a large count cannot overflow.
+    if first >= longest or steps * math.log(factor) >= math.log(longest / first):
+        return longest
+    return min(longest, first * factor**steps)
+
+
 def delay(attempt: int, retry: Retry) -> timedelta:
-    """The pause after attempt number ``attempt`` (from 1): ``first`` × ``factor``ⁿ⁻¹, never above ``longest``."""
-    if attempt < 1:
-        raise ValueError("attempts count from 1")
-    steps = attempt - 1
-    # Compared as logarithms, so that a large attempt number cannot overflow.
-    if steps * math.log(retry.factor) >= math.log(retry.longest_seconds / retry.first_seconds):
-        return timedelta(seconds=retry.longest_seconds)
-    return timedelta(seconds=min(retry.longest_seconds, retry.first_seconds * retry.factor**steps))
+    """The pause after attempt number ``attempt`` (from 1) at a call."""
+    first, longest = (timedelta(seconds=seconds) for seconds in (retry.first_seconds, retry.longest_seconds))
+    return growing(first, retry.factor, longest, attempt)
 
 
 class Wait:

@@ -8,19 +8,14 @@ lock be lost under a living process, the idempotency keys still make the second 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine
 
 from pipelines.errors import RunConflictError, StorageError
-
-# The server needs a moment to notice that the process which held the lock was killed.
-NOTICE_MILLISECONDS = 2000
-LOCK_NOT_AVAILABLE = "55P03"
+from pipelines.ledger.locks import HeldElsewhereError, held
 
 
 @contextmanager
@@ -48,21 +43,11 @@ def _file(path: Path, endpoint: str) -> Iterator[None]:
 
 @contextmanager
 def _advisory(engine: Engine, endpoint: str) -> Iterator[None]:
-    key = int.from_bytes(hashlib.sha256(f"guiji deliver {endpoint}".encode()).digest()[:8], "big", signed=True)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"SET lock_timeout = {NOTICE_MILLISECONDS}"))
-        try:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
-                raise
-            raise _conflict(endpoint) from error
-        finally:
-            connection.execute(text("RESET lock_timeout"))
-        try:
+    try:
+        with held(engine, f"guiji deliver {endpoint}"):
             yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+    except HeldElsewhereError as error:
+        raise _conflict(endpoint) from error
 
 
 def _conflict(endpoint: str) -> RunConflictError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from pipelines.catalogue.categories import Category, Field
 from pipelines.catalogue.endpoints import Endpoint
@@ -36,17 +35,10 @@ def record_data(row: Mapping[str, object], category: Category, endpoint: Endpoin
     return data
 
 
-def record_message(
-    *, record_key: str, operation: str, idempotency_key: str, content_hash: str, data: Mapping[str, str]
-) -> dict[str, Any]:
-    """One record of a package in the form of the REST protocol."""
-    return {
-        "recordId": record_key,
-        "operation": operation.upper(),
-        "idempotencyKey": idempotency_key,
-        "contentHash": content_hash,
-        "data": dict(data),
-    }
+def renamed(data: Mapping[str, str], category: Category, endpoint: Endpoint) -> dict[str, str]:
+    """The same values under the names that the endpoint's file gives the fields of this category."""
+    names = endpoint.fields.get(category.category, {})
+    return {names.get(code, code): text for code, text in data.items()}
 
 
 def _text(field: Field, value: object, date_format: str) -> str:

@@ -3,171 +3,148 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Any, Literal, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from pipelines.catalogue.categories import Category
 from pipelines.catalogue.endpoints import Endpoint
+from pipelines.catalogue.protocols import Rest
+from pipelines.delivery.adapter import Adapter, Holding, Message, OutgoingPackage
+from pipelines.delivery.certificates import distrust, trusted
+from pipelines.delivery.payload import renamed
 from pipelines.delivery.replies import (
-    Meaning,
+    Inquiry,
     PackageRefusedError,
     PackageUnknownError,
     ReceiptReply,
+    Receipts,
     SubmitReply,
     Trouble,
 )
+from pipelines.delivery.rest_answers import ReceiptsAnswer, RecordsAnswer, SubmitAnswer
+from pipelines.delivery.signing import Bearer, Signature
 from pipelines.errors import DeliveryError
 
 # About the content of this one package; every other 4xx is about us, the address or the agreement.
 ABOUT_CONTENT = {400, 413, 422}
 COME_LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
+PAGE = 1000
+NOTABLE_SECONDS = 60
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-@dataclass(frozen=True)
-class OutgoingPackage:
-    """What is submitted; ``sent_at`` is UTC without zone, ``records`` are in the form of the protocol."""
-
-    package_id: str
-    category: str
-    sent_at: datetime
-    records: Sequence[dict[str, Any]]
-
-
-class _SubmitAnswer(BaseModel):
-    package_id: str = Field(alias="packageId")
-    received: int
-
-
-class _ReceiptAnswer(BaseModel):
-    record_id: str = Field(alias="recordId")
-    idempotency_key: str = Field(alias="idempotencyKey")
-    result: str
-    rule_code: str | None = Field(default=None, alias="ruleCode", max_length=60)
-    field: str | None = Field(default=None, max_length=60)
-    message: str | None = None
-    upper_id: str | None = Field(default=None, alias="upperId", min_length=1, max_length=100)
-
-
-class _ReceiptsAnswer(BaseModel):
-    package_id: str = Field(alias="packageId")
-    state: Literal["processing", "done"]
-    receipts: tuple[_ReceiptAnswer, ...] = ()
 
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
-class RestAdapter:
-    """One endpoint over HTTP; use it as a context manager.
+class RestAdapter(Adapter):
+    """One endpoint over HTTP.
 
     Proxies of the environment are not used: records go to the endpoint and nowhere else. Redirects are not
     followed, because they would carry the token along.
     """
 
-    def __init__(self, endpoint: Endpoint, url: str, token: str) -> None:
-        if not token.isascii() or not token.isprintable() or " " in token or not token:
-            raise DeliveryError(
-                f"the token for {endpoint.endpoint} is empty or has characters that no header can carry",
-                remedy=f"check the environment variable {endpoint.token_variable} (blanks, line breaks?)",
-            )
+    def __init__(self, endpoint: Endpoint, url: str, secret: str) -> None:
+        if endpoint.rest is None:
+            raise DeliveryError(f"{endpoint.endpoint} does not speak rest", remedy="give it a section rest")
         self._endpoint = endpoint
-        self.url = url
+        self._rest: Rest = endpoint.rest
+        self.place = url
         self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={"Accept": "application/json"},
+            auth=_proof(endpoint, endpoint.rest, secret),
             timeout=endpoint.timeout_seconds,
+            verify=trusted(endpoint, endpoint.rest.ca_file),
             trust_env=False,
             follow_redirects=False,
         )
 
-    def __enter__(self) -> Self:
-        self._client.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
-        self._client.__exit__(kind, error, trace)
+    def close(self) -> None:
+        self._client.close()
 
     def submit(self, package: OutgoingPackage) -> SubmitReply:
-        """Hand a package over.
-
-        Raises :class:`Trouble` for what may be tried again, :class:`PackageRefusedError` when the package itself
-        is refused and :class:`DeliveryError` when the endpoint refuses us or our address.
-        """
         body = {
-            "packageId": package.package_id,
-            "sentAt": package.sent_at.replace(tzinfo=UTC).isoformat(),
-            "records": list(package.records),
+            "packageId": package.reference,
+            "sentAt": package.created_at.replace(tzinfo=UTC).isoformat(),
+            "records": [_message(package.category, message, self._endpoint) for message in package.messages],
         }
         response = self._send(
             "POST",
-            self._endpoint.submit_path.format(category=package.category),
+            self._rest.submit_path.format(category=package.category.category),
             content=json.dumps(body, ensure_ascii=False).encode(),
-            headers={"Content-Type": "application/json", "Idempotency-Key": package.package_id},
+            headers={"Content-Type": "application/json", "Idempotency-Key": package.reference},
         )
         if response.status_code in ABOUT_CONTENT:
             raise PackageRefusedError(response.status_code)
         if response.status_code == httpx.codes.CONFLICT:
             # The id is a hash of the idempotency keys, so these record versions are there already, perhaps in
             # another form of words; their receipts say what became of them.
-            return SubmitReply(len(package.records), response.status_code)
-        answer = self._read(response, _SubmitAnswer)
-        if answer.package_id != package.package_id or answer.received != len(package.records):
+            return SubmitReply(len(package.messages), response.status_code)
+        answer = self._read(response, SubmitAnswer)
+        if answer.package_id != package.reference or answer.received != len(package.messages):
             raise Trouble("ambiguous", "the answer is about another package", status=response.status_code)
-        return SubmitReply(answer.received, response.status_code)
+        return SubmitReply(answer.received, response.status_code, self._at_once(answer, response.status_code))
 
-    def receipts(self, package_id: str) -> list[ReceiptReply] | None:
-        """The receipts of a package, ``None`` while the receiver is still at work.
-
-        Raises like :meth:`submit`, and :class:`PackageUnknownError` when the receiver does not know the package.
-        """
-        response = self._send("GET", self._endpoint.receipts_path.format(package_id=package_id))
+    def receipts(self, package: OutgoingPackage) -> Receipts:
+        if self._rest.receipts_path is None:
+            # What was not in the answer to the submission never comes.
+            return Receipts([], complete=True)
+        response = self._send("GET", self._rest.receipts_path.format(package=package.reference))
         if response.status_code == httpx.codes.NOT_FOUND:
             raise PackageUnknownError
-        answer = self._read(response, _ReceiptsAnswer)
-        if answer.package_id != package_id:
+        answer = self._read(response, ReceiptsAnswer)
+        if answer.package_id != package.reference:
             raise Trouble("broken", "the receipts are those of another package", status=response.status_code)
-        if answer.state == "processing":
-            return None
-        return [self._receipt(line) for line in answer.receipts]
+        return Receipts([line.reply(self._endpoint.results) for line in answer.receipts], answer.state == "done")
 
-    def _receipt(self, line: _ReceiptAnswer) -> ReceiptReply:
-        results = self._endpoint.results
-        meaning: Meaning = "other"
-        if line.result in results.accepted:
-            meaning = "accepted"
-        elif line.result in results.rejected:
-            meaning = "rejected"
-        elif line.result in results.duplicate:
-            meaning = "duplicate"
-        return ReceiptReply(
-            line.record_id,
-            line.idempotency_key,
-            line.result,
-            meaning,
-            line.rule_code,
-            line.field,
-            line.message,
-            line.upper_id,
-        )
+    def inquire(self, package: OutgoingPackage) -> Inquiry:
+        if self._rest.receipts_path is None:
+            return Inquiry("unanswerable")
+        try:
+            self.receipts(package)
+        except PackageUnknownError:
+            return Inquiry("unknown")
+        return Inquiry("taken")
+
+    def holdings(self, category: Category) -> Iterator[Holding] | None:
+        if self._rest.records_path is None:
+            return None
+        return self._pages(self._rest.records_path.format(category=category.category), category)
+
+    def _pages(self, path: str, category: Category) -> Iterator[Holding]:
+        # Each page begins after the last record of the one before: what is added meanwhile moves nothing.
+        after = ""
+        while True:
+            page = self._read(self._send("GET", f"{path}?after={quote(after)}&limit={PAGE}"), RecordsAnswer)
+            for record in page.records:
+                yield record.holding(category, self._endpoint)
+            if not page.records:
+                return
+            if page.records[-1].upper_id == after:
+                raise Trouble("broken", "the same page of records comes again and again")
+            after = page.records[-1].upper_id
+
+    def _at_once(self, answer: SubmitAnswer, status: int) -> list[ReceiptReply] | None:
+        if self._rest.receipts == "polled" or answer.state == "processing":
+            return None
+        if answer.state is None:
+            raise Trouble("broken", "the answer has no receipts", status=status)
+        return [line.reply(self._endpoint.results) for line in answer.receipts]
 
     def _send(
         self, method: str, path: str, *, content: bytes | None = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
         # Only the kind of an error is told: the text of some repeats headers, and a body may hold a record.
         try:
-            response = self._client.request(method, self.url + path, content=content, headers=headers)
+            response = self._client.request(method, self.place + path, content=content, headers=headers)
         except NOT_SENT as error:
+            if (problem := distrust(error, self._endpoint, self.place)) is not None:
+                raise problem from None
             raise Trouble("unreachable", type(error).__name__) from error
         except httpx.TransportError as error:
             raise Trouble("ambiguous", type(error).__name__) from error
@@ -180,24 +157,64 @@ class RestAdapter:
 
     def _read(self, response: httpx.Response, model: type[_Answer]) -> _Answer:
         if not response.is_success:
-            self._refuse(response.status_code)
+            self._refuse(response)
         try:
             return model.model_validate_json(response.content)
         except ValidationError:
             # Without "from": the validation error repeats the answer, which may repeat a record.
             raise Trouble("broken", "the answer is not what the protocol says", status=response.status_code) from None
 
-    def _refuse(self, status: int) -> NoReturn:
-        name = self._endpoint.endpoint
+    def _refuse(self, response: httpx.Response) -> NoReturn:
+        name, status = self._endpoint.endpoint, response.status_code
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            variable = self._endpoint.secret_variable
+            what, remedy = "token", f"put a valid token into {variable}, then deliver again"
+            if self._rest.authentication != "bearer":
+                what = f"signature{clock_difference(response.headers)}"
+                remedy = f"check this machine's clock, the key in {variable} and its key_id, then deliver again"
             raise DeliveryError(
-                f"{name} at {self.url} does not accept our token (HTTP {status}); everything stays queued",
-                remedy=f"put a valid token into {self._endpoint.token_variable}, then deliver again",
+                f"{name} at {self.place} does not accept our {what} (HTTP {status}); everything stays queued",
+                remedy=remedy,
             )
         raise DeliveryError(
-            f"{name} at {self.url} answers HTTP {status}; everything stays queued",
+            f"{name} at {self.place} answers HTTP {status}; everything stays queued",
             remedy=f"check the address and the paths in schemas/endpoints/{name}.yaml, then deliver again",
         )
+
+
+def _proof(endpoint: Endpoint, rest: Rest, secret: str) -> httpx.Auth:
+    """What shows the receiver with every request who we are."""
+    if rest.authentication != "bearer":
+        return Signature(rest.authentication, rest.key_id, secret)
+    if not secret.isascii() or not secret.isprintable() or " " in secret or not secret:
+        raise DeliveryError(
+            f"the token for {endpoint.endpoint} is empty or has characters that no header can carry",
+            remedy=f"check the environment variable {endpoint.secret_variable} (blanks, line breaks?)",
+        )
+    return Bearer(secret)
+
+
+def _message(category: Category, message: Message, endpoint: Endpoint) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "recordId": message.record_key,
+        "operation": message.operation.upper(),
+        "idempotencyKey": message.idempotency_key,
+        "contentHash": message.content_hash,
+        "data": renamed(message.data, category, endpoint),
+    }
+    if message.reason is not None:
+        told["reason"] = message.reason
+    return told
+
+
+def clock_difference(headers: httpx.Headers, now: datetime | None = None) -> str:
+    """By how much the receiver's clock and ours differ, in words; empty when they agree or it does not say."""
+    try:
+        theirs = parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return ""
+    seconds = (theirs.astimezone(UTC) - (now or datetime.now(UTC))).total_seconds()
+    return f" (its clock and ours differ by {abs(seconds):.0f} s)" if abs(seconds) > NOTABLE_SECONDS else ""
 
 
 def retry_after(headers: httpx.Headers, now: datetime | None = None) -> timedelta | None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import glob
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW, SPECIAL
 
-from pipelines.errors import StorageError
+from pipelines.engine.drafts import workplace
+from pipelines.errors import GuijiError, StorageError
 
 _MISSING = ("No files found", "No such file")
 _MEGABYTES = {"MiB": 1.05, "GiB": 1073.7, "TiB": 1_099_511.6}
 MACRO_FOLDER = Path(__file__).parent / "macros"
+# What a session, and whoever writes a workbook beside one, puts into the scratch folder for as long as it lasts.
+DRAFTS = ("duck-*", "workbook-*")
 Parameters = Sequence[Any] | Mapping[str, Any] | None
+Texts = Sequence[str | None]
+TextFunction = Callable[[Texts, Texts, Texts], list[str | None]]
 
 
 class InputRefusedError(Exception):
@@ -40,11 +46,14 @@ class Session:
     def __init__(self, connection: duckdb.DuckDBPyConnection, memory_limit: str) -> None:
         self.connection = connection
         self._memory_limit = memory_limit
+        self._functions: dict[str, TextFunction] = {}
+        self._refusal: GuijiError | None = None
 
     def execute(self, sql: str, parameters: Parameters = None) -> None:
         """Run statements; raises :class:`StorageError` when the scratch disk or the memory limit gives out."""
         try:
-            self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
+            with self._refusals():
+                self.connection.execute(sql, parameters) if parameters is not None else self.connection.execute(sql)
         except duckdb.OutOfMemoryException as error:
             raise MemoryExhaustedError(
                 "DuckDB ran out of memory",
@@ -64,7 +73,8 @@ class Session:
     def rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         """All result rows as tuples; for small results."""
         self.execute(sql, parameters)
-        return self.connection.fetchall()
+        with self._refusals():
+            return self.connection.fetchall()
 
     def one(self, sql: str, parameters: Parameters = None) -> tuple[Any, ...]:
         """The only result row."""
@@ -75,7 +85,8 @@ class Session:
 
     def arrow(self, sql: str, parameters: Parameters = None) -> pa.Table:
         """The result as an Arrow table, in memory."""
-        table: pa.Table = self.connection.sql(sql, params=parameters).to_arrow_table()
+        with self._refusals():
+            table: pa.Table = self.connection.sql(sql, params=parameters).to_arrow_table()
         return table
 
     def batches(self, sql: str, parameters: Parameters = None) -> pa.RecordBatchReader:
@@ -86,6 +97,39 @@ class Session:
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under ``name``."""
         self.connection.register(name, table)
+
+    def add_text_function(self, name: str, function: TextFunction) -> None:
+        """Give SQL a function of three texts. ``function`` gets a list of ``str`` or None for each and returns one.
+
+        A :class:`GuijiError` that it raises comes out of the statement as it is. One of the same name is replaced.
+        """
+        if self._functions.get(name) == function:
+            return
+        if name in self._functions:
+            self.connection.remove_function(name)
+
+        # Without types: DuckDB would look into those of pyarrow, which exist for the type checker alone.
+        def over_arrow(first: Any, second: Any, third: Any) -> Any:
+            try:
+                return pa.array(function(first.to_pylist(), second.to_pylist(), third.to_pylist()), pa.string())
+            except GuijiError as error:
+                self._refusal = error
+                raise
+
+        texts: list[Any] = ["VARCHAR"] * 3
+        self.connection.create_function(name, over_arrow, texts, "VARCHAR", type=ARROW, null_handling=SPECIAL)
+        self._functions[name] = function
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What a function of ours refused, instead of DuckDB's report that some function failed."""
+        try:
+            yield
+        except duckdb.InvalidInputException:
+            refusal, self._refusal = self._refusal, None
+            if refusal is not None:
+                raise refusal from None
+            raise
 
     def count(self, relation: str) -> int:
         return int(self.one(f"SELECT count(*) FROM {identifier(relation)}")[0])
@@ -117,6 +161,9 @@ class Session:
             raise
         except StorageError as error:
             beside.unlink(missing_ok=True)
+            if error.__cause__ is None:
+                # A function of ours refused: the disk is not to blame.
+                raise
             raise StorageError(
                 "cannot be written", file=path, remedy="free disk space or mend permissions, then run again"
             ) from error
@@ -164,9 +211,24 @@ def session(scratch: Path | None = None, *, threads: int = 2, memory_limit: str 
 
     Extensions can neither be installed nor loaded on the side: no step fetches anything at run time.
     """
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-    spill = Path(tempfile.mkdtemp(prefix="duck-", dir=scratch))
+    with _spill(scratch) as spill, _connection(spill, threads, memory_limit) as connection:
+        for text in _macro_texts():
+            connection.execute(text)
+        yield Session(connection, memory_limit)
+
+
+@contextmanager
+def _spill(scratch: Path | None) -> Iterator[Path]:
+    with workplace(scratch, *DRAFTS) if scratch is not None else nullcontext():
+        spill = Path(tempfile.mkdtemp(prefix="duck-", dir=scratch))
+        try:
+            yield spill
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
+
+
+@contextmanager
+def _connection(spill: Path, threads: int, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(
         config={
             "threads": threads,
@@ -177,9 +239,6 @@ def session(scratch: Path | None = None, *, threads: int = 2, memory_limit: str 
         }
     )
     try:
-        for text in _macro_texts():
-            connection.execute(text)
-        yield Session(connection, memory_limit)
+        yield connection
     finally:
         connection.close()
-        shutil.rmtree(spill, ignore_errors=True)

@@ -11,7 +11,9 @@ from io import FileIO
 from itertools import cycle
 from pathlib import Path
 
+from pipelines.engine.drafts import workplace
 from pipelines.errors import ExtractError, StorageError
+from pipelines.plain_text import plain_name
 
 _CHUNK = 1 << 20
 _SYNCHRONISED_AT_ONCE = 32 << 20
@@ -37,14 +39,25 @@ def land(path: Path, landing_folder: Path, *, name: str | None = None) -> Landed
     """Copy a file to ``landing/<first two hex digits>/<sha256>`` and say what its hash is.
 
     The hash is taken while copying, so that what is kept is what was hashed even if the department is still
-    writing. ``name`` is what the department called it, where the file itself is called otherwise. The same bytes again
-    are a no-op. Raises :class:`ExtractError` when the file cannot be read,
+    writing. ``name`` is what the department called it, where the file itself is called otherwise; it is kept without
+    control characters. The same bytes again are a no-op. Raises :class:`ExtractError` when the file cannot be read,
     :class:`StorageError` when the landing cannot be written; then nothing of it stays behind.
     """
-    beside: Path | None = None
-    called = name or path.name
+    called = plain_name(name or path.name)
     try:
-        landing_folder.mkdir(parents=True, exist_ok=True)
+        with workplace(landing_folder, ".landing-*"):
+            return _land(path, landing_folder, called)
+    except OSError as error:
+        raise StorageError(
+            f"the extract {called} cannot be kept: {error.strerror}",
+            remedy="free disk space or mend permissions of the landing, then run again",
+            file=landing_folder,
+        ) from error
+
+
+def _land(path: Path, landing_folder: Path, called: str) -> LandedExtract:
+    beside: Path | None = None
+    try:
         descriptor, temporary = tempfile.mkstemp(prefix=".landing-", dir=landing_folder)
         beside = Path(temporary)
         with os.fdopen(descriptor, "wb") as target:
@@ -56,12 +69,6 @@ def land(path: Path, landing_folder: Path, *, name: str | None = None) -> Landed
             beside.chmod(_READ_ONLY_TO_ALL_BUT_US)
             beside.rename(landed)
             _sync_folder(landed.parent)
-    except OSError as error:
-        raise StorageError(
-            f"the extract {called} cannot be kept: {error.strerror}",
-            remedy="free disk space or mend permissions of the landing, then run again",
-            file=landing_folder,
-        ) from error
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The ledger's engine, sessions and migrations; SQLite (WAL) or PostgreSQL, the same code on both."""
+"""The ledger's engine and sessions; SQLite (WAL) or PostgreSQL, the same code on both."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from pipelines.errors import StorageError
+from pipelines.ledger.revisions import HEAD, chosen_revision, current_revision
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SECONDS = 30
 
 
@@ -40,19 +38,24 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self.sessions() as session:
+        with self.troubles("read"), self.sessions() as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
+        with self.troubles("written"), self.sessions.begin() as session:
+            if self.engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+
+    @contextmanager
+    def troubles(self, done: str) -> Iterator[None]:
+        """Raises :class:`StorageError` where the database does not do what it is asked, and says what was ``done``."""
         try:
-            with self.sessions.begin() as session:
-                if self.engine.dialect.name == "sqlite":
-                    session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-                yield session
+            yield
         except OperationalError as error:
             raise StorageError(
-                f"the ledger cannot be written ({type(error.orig).__name__}: {error.orig})",
+                f"the ledger cannot be {done} ({type(error.orig).__name__}: {str(error.orig).partition(chr(10))[0]})",
                 file=self.place,
                 remedy="check disk space, permissions and that the database answers, then run again",
             ) from error
@@ -65,14 +68,17 @@ class Ledger:
 
 @lru_cache(maxsize=8)
 def open_ledger(url: str) -> Ledger:
-    """Open the ledger at a SQLAlchemy URL; the tables must have been migrated."""
+    """Open the ledger at a SQLAlchemy URL; the tables must have been migrated.
+
+    Errors of SQLAlchemy do not quote the values of a statement: they may be personal.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS})
+        engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
     else:
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     return Ledger(engine)
 
 
@@ -83,13 +89,19 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def migrate(url: str, revision: str = "head") -> None:
-    """Bring the ledger's tables to a revision; safe to call again."""
+def migrate(url: str, revision: str = HEAD) -> None:
+    """Bring the ledger's tables up, or down, to a revision; ``base`` is none at all. Safe to call again.
+
+    Processes that do it at the same time queue. Raises :class:`StorageError` for a ledger that a newer program made,
+    and for a revision that there is not.
+    """
     ledger = open_ledger(url)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with ledger.engine.begin() as connection:
-        if ledger.engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    wanted = chosen_revision(revision)
+    with ledger.troubles("opened"):
+        with ledger.engine.connect() as connection:
+            present = current_revision(connection, ledger.place)
+        if present != wanted:
+            # Alembic takes longer to import than most commands to answer.
+            from pipelines.ledger.migrating import bring_to  # noqa: PLC0415
+
+            bring_to(ledger.engine, wanted, ledger.place)

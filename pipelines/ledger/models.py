@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Date, DateTime, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Date, DateTime, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Hash = String(64)
+LATER_ROWS = "version > 1 OR act > 0"
 
 
 class Base(DeclarativeBase):
@@ -49,11 +50,24 @@ class Run(Base):
     result: extract hashes, feed, schema, rules. ``held`` is a run that waits for somebody: its extract is not what
     the feed describes, or a gate says that it is unlike the batches before it. ``rules_hash`` hashes the rules alone,
     so that batches judged under older ones can be listed. ``settled_at``: when the source was told what was taken;
-    empty while that is still owed.
+    empty while that is still owed. ``publication`` counts the published runs of a feed in the order in which they were
+    published, which instants of clocks that are set back do not tell.
     """
 
     __tablename__ = "run"
-    __table_args__ = (UniqueConstraint("batch_id", "attempt"),)
+    __table_args__ = (
+        UniqueConstraint("batch_id", "attempt"),
+        UniqueConstraint("feed", "publication"),
+        # What a feed published last, without reading years of runs.
+        Index("ix_run_feed_state", "feed", "state", "finished_at"),
+        # The few whose source was not told yet what was taken.
+        Index(
+            "ix_run_owed",
+            "feed",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(140), primary_key=True)
     batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id"), index=True)
@@ -83,6 +97,7 @@ class Run(Base):
     repairs: Mapped[int] = mapped_column(default=0)
     earliest_deadline: Mapped[date | None] = mapped_column(Date)
     settled_at: Mapped[datetime | None] = mapped_column(DateTime)
+    publication: Mapped[int | None]
     problem: Mapped[str | None] = mapped_column(Text)
     manifest: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
@@ -125,21 +140,41 @@ class RuleCount(Base):
 
 
 class Package(Base):
-    """What is sent to an endpoint in one go. ``id`` is derived from the idempotency keys inside."""
+    """What is sent to an endpoint in one go. ``id`` is derived from the idempotency keys inside.
+
+    All rows of a package are of one category, one ``family`` and one ``shape`` (what the protocol cannot mix, for
+    example the tables of organisations and of persons). ``reference`` is what the receiver knows the package by: an
+    id, a batch number, a file name. ``round`` counts how often it was formed anew, because the receiver lost receipts
+    of the round before. ``offers`` counts submissions, and ``offered_at`` is noted before the first byte of the first
+    one leaves: a package that was offered and not acknowledged is asked about before it is offered again.
+    """
 
     __tablename__ = "package"
+    __table_args__ = (UniqueConstraint("endpoint", "reference"),)
 
     id: Mapped[str] = mapped_column(Hash, primary_key=True)
     endpoint: Mapped[str] = mapped_column(String(60), index=True)
     category: Mapped[str] = mapped_column(String(60))
+    family: Mapped[str] = mapped_column(String(12), default="content")
+    shape: Mapped[str] = mapped_column(String(40), default="")
+    reference: Mapped[str | None] = mapped_column(String(200))
+    round: Mapped[int] = mapped_column(default=0)
+    offers: Mapped[int] = mapped_column(default=0)
     records: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(DateTime)
+    offered_at: Mapped[datetime | None] = mapped_column(DateTime)
     sent_at: Mapped[datetime | None] = mapped_column(DateTime)
     settled_at: Mapped[datetime | None] = mapped_column(DateTime)
 
 
 class Outbox(Base):
-    """One record version owed to one endpoint. Facts have separate instants, not one status.
+    """One thing owed to one endpoint about one record. Facts have separate instants, not one status.
+
+    ``family`` is ``content`` for a record version, else what an act asks for (``withdrawal``, ``objection``); ``act``
+    is then the act, and 0 for content. ``operation`` of content is settled when its package is formed: new or update.
+    ``withdrawn_at``: the endpoint has confirmed that it no longer shows this version. ``reconciled_at``: the last
+    time that the endpoint was seen to hold what is said here. ``policy`` is the limit that ``deadline`` comes from.
+    ``line`` is the place in the package, from 1; it stays when other rows leave the package.
 
     ``withheld_rule`` is the rule of the endpoint's acceptance profile that keeps a right record back from it;
     ``acceptance`` is the hash of the profile that said so, so that a changed profile is asked again.
@@ -147,9 +182,19 @@ class Outbox(Base):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        UniqueConstraint("endpoint", "feed", "record_key", "version"),
+        UniqueConstraint("endpoint", "feed", "record_key", "version", "act"),
         Index("ix_outbox_due", "endpoint", "accepted_at", "rejected_at", "withheld_at", "deadline"),
         Index("ix_outbox_withheld", "feed", "withheld_rule"),
+        # The few rows that are not the first of their record: the clock looks from them at the ones before.
+        Index("ix_outbox_later", "record_key", sqlite_where=text(LATER_ROWS), postgresql_where=text(LATER_ROWS)),
+        # Whose an upper-level id is; rows that were never accepted cost nothing.
+        Index(
+            "ix_outbox_upper_id",
+            "endpoint",
+            "upper_id",
+            sqlite_where=text("upper_id IS NOT NULL"),
+            postgresql_where=text("upper_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -160,25 +205,41 @@ class Outbox(Base):
     record_key: Mapped[str] = mapped_column(Hash, index=True)
     version: Mapped[int]
     content_hash: Mapped[str] = mapped_column(Hash)
-    operation: Mapped[str] = mapped_column(String(10))
+    act: Mapped[int] = mapped_column(default=0)
+    family: Mapped[str] = mapped_column(String(12), default="content")
+    operation: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(20))
     business_date: Mapped[date] = mapped_column(Date)
     decision_date: Mapped[date] = mapped_column(Date)
     deadline: Mapped[date] = mapped_column(Date)
     deadline_provisional: Mapped[bool]
+    policy: Mapped[str | None] = mapped_column(String(60))
     idempotency_key: Mapped[str] = mapped_column(Hash, unique=True)
     queued_at: Mapped[datetime] = mapped_column(DateTime)
     packaged_at: Mapped[datetime | None] = mapped_column(DateTime)
     sent_at: Mapped[datetime | None] = mapped_column(DateTime)
     accepted_at: Mapped[datetime | None] = mapped_column(DateTime)
     rejected_at: Mapped[datetime | None] = mapped_column(DateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(DateTime)
+    reconciled_at: Mapped[datetime | None] = mapped_column(DateTime)
     withheld_at: Mapped[datetime | None] = mapped_column(DateTime)
     withheld_reason: Mapped[str | None] = mapped_column(String(200))
     withheld_rule: Mapped[str | None] = mapped_column(String(60))
     acceptance: Mapped[str | None] = mapped_column(Hash)
     package: Mapped[str | None] = mapped_column(ForeignKey("package.id"), index=True)
+    line: Mapped[int | None]
     upper_id: Mapped[str | None] = mapped_column(String(100))
     reply_code: Mapped[str | None] = mapped_column(String(40))
     reply_text: Mapped[str | None] = mapped_column(Text)
+
+
+class PackageRow(Base):
+    """A row that has travelled in a package, be it in another one since: whose calls are part of its history."""
+
+    __tablename__ = "package_row"
+
+    package: Mapped[str] = mapped_column(ForeignKey("package.id"), primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.id"), primary_key=True, index=True)
 
 
 class Attempt(Base):

@@ -12,18 +12,19 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.endpoints import Endpoint
-from pipelines.engine.duck import Session, file_literal, literal
+from pipelines.engine.duck import Session
+from pipelines.ledger.bulk import CHUNK
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Outbox, Run
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
-from pipelines.operations.outbox import CHUNK
 from pipelines.quality.acceptance import REFUSALS, find_refusals, load_acceptance
 from pipelines.quality.rules import Suite
 from pipelines.records.reading import hidden_runs
 from pipelines.reporting.batches import superseded
 
 _ASKED = "asked_versions"
+_OF_RUN = "versions_of_run"
 _WANTED = "wanted_versions"
 _Key = tuple[str, str, int]
 _Refusals = Mapping[_Key, tuple[str, str]]
@@ -42,15 +43,14 @@ def withhold_unaccepted(context: Context, ledger: LedgerSession, session: Sessio
 
     The record stays accepted here and goes to the other endpoints.
     """
-    versions = context.stores[run.category].file_of(run.feed, run.id)
+    store = context.stores[run.category]
     for name in context.catalogue.feed(run.feed).endpoints:
         endpoint = context.catalogue.endpoints[name]
         suite = _suite(context, endpoint, run.category, run.business_date)
-        if suite is None or not versions.exists():
+        if suite is None or not store.versions_of_run(session, _OF_RUN, run.feed, run.id):
             continue
         session.execute(
-            f"CREATE OR REPLACE TEMP VIEW {_ASKED} AS SELECT *, {literal(run.feed)} AS feed "
-            f"FROM read_parquet({file_literal(versions)}) WHERE change IN ('new', 'changed')"
+            f"CREATE OR REPLACE TEMP VIEW {_ASKED} AS SELECT * FROM {_OF_RUN} WHERE change IN ('new', 'changed')"
         )
         find_refusals(session, suite, context.catalogue.categories[run.category], run.business_date, _ASKED)
         of_run = and_(Outbox.endpoint == name, Outbox.run == run.id)
@@ -94,16 +94,17 @@ def refresh_acceptance(context: Context, endpoint: Endpoint, today: date | None 
     return Refreshed(withheld, released)
 
 
-def withheld_by_profile(context: Context, feed: str) -> list[tuple[str, str, int]]:
-    """(endpoint, rule, record versions) that acceptance profiles keep back now, of one feed."""
+def withheld_by_profile(context: Context) -> list[tuple[str, str, str, int]]:
+    """(feed, endpoint, rule, record versions) that acceptance profiles keep back now."""
     query = (
-        select(Outbox.endpoint, Outbox.withheld_rule, func.count())
-        .where(Outbox.feed == feed, Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~superseded())
-        .group_by(Outbox.endpoint, Outbox.withheld_rule)
-        .order_by(Outbox.endpoint, Outbox.withheld_rule)
+        select(Outbox.feed, Outbox.endpoint, Outbox.withheld_rule, func.count())
+        .where(Outbox.withheld_at.is_not(None), Outbox.withheld_rule.is_not(None), ~superseded())
+        .group_by(Outbox.feed, Outbox.endpoint, Outbox.withheld_rule)
+        .order_by(Outbox.feed, Outbox.endpoint, Outbox.withheld_rule)
     )
     with context.ledger.read() as session:
-        return [(endpoint, str(rule), int(count)) for endpoint, rule, count in session.execute(query)]
+        found = session.execute(query).all()
+    return [(feed, endpoint, str(rule), int(count)) for feed, endpoint, rule, count in found]
 
 
 def _suite(context: Context, endpoint: Endpoint, category: str, day: date) -> Suite | None:
@@ -120,6 +121,8 @@ def _waiting(context: Context, endpoint: str, category: str, mark: str | None) -
     query = select(Outbox.id, Outbox.feed, Outbox.record_key, Outbox.version, Outbox.withheld_at).where(
         Outbox.endpoint == endpoint,
         Outbox.category == category,
+        # A profile says what may be shown; nothing keeps back a withdrawal or a mark.
+        Outbox.family == "content",
         Outbox.accepted_at.is_(None),
         Outbox.rejected_at.is_(None),
         Outbox.package.is_(None),

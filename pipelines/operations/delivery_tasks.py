@@ -1,4 +1,4 @@
-"""Tasks that receivers make: records they rejected, and records kept back because they would not take them."""
+"""Tasks that receivers make: what they rejected, would not take, cannot be told, or hold otherwise than we believe."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 from sqlalchemy.orm import Session as LedgerSession
 
+from pipelines.delivery.packing import BY_HAND
+from pipelines.ledger.delivery_models import Difference
 from pipelines.ledger.models import DeliveryFinding, Outbox
 from pipelines.ledger.quality_models import Task
 from pipelines.operations.clock import SHANGHAI, today_in_shanghai
@@ -17,6 +19,8 @@ from pipelines.operations.task_life import Standing, update_task
 from pipelines.reporting.batches import superseded
 
 UNNAMED = "REJECTED"
+RECONCILE = "RECONCILE-"
+"""What the rule of a task about differences begins with; their kind follows."""
 _OF_RECEIVERS = Task.rule.contains(":")
 
 
@@ -25,8 +29,9 @@ def refresh_delivery_tasks(context: Context, by: str) -> None:
     with context.ledger.write() as ledger:
         rejected = select(DeliveryFinding.feed)
         withheld = select(Outbox.feed).where(Outbox.withheld_rule.is_not(None))
+        differing = select(Difference.feed).where(Difference.resolved_at.is_(None), Difference.feed.is_not(None))
         known = select(Task.feed).where(_OF_RECEIVERS)
-        for feed in sorted(set(ledger.scalars(rejected.union(withheld, known)))):
+        for feed in sorted(set(ledger.scalars(rejected.union(withheld, differing, known)))):
             if feed in context.catalogue.feeds:
                 store_delivery_tasks(context, ledger, feed, by)
 
@@ -36,7 +41,8 @@ def store_delivery_tasks(context: Context, ledger: LedgerSession, feed: str, by:
 
     A record is open until a newer version of it is queued for the endpoint, the endpoint has accepted it after all, or
     nothing keeps it back any more.
-    Rejections are the department's work; what an acceptance profile keeps back is the upper level's.
+    Rejections are the department's work; what an acceptance profile keeps back is the upper level's. Operations that an
+    endpoint does not take, and differences that a reconciliation found, are ours; these are open until they are gone.
     """
     today = today_in_shanghai()
     known = {
@@ -54,7 +60,7 @@ def store_delivery_tasks(context: Context, ledger: LedgerSession, feed: str, by:
 def _standings(
     ledger: LedgerSession, feed: str, known: dict[tuple[str, str], int], today: date
 ) -> Iterator[tuple[Standing, str]]:
-    for query, owner in ((_rejected(feed), "department"), (_withheld(feed), "upper")):
+    for query, owner in ((_rejected(feed), "department"), (_withheld(feed), "upper"), (_differing(feed), "us")):
         for endpoint, rule, field, ever, rows, first, last, open_since, run in ledger.execute(query):
             name = f"{endpoint}:{rule}"
             yield (
@@ -63,7 +69,7 @@ def _standings(
                     field=field,
                     rule_version=1,
                     severity="block",
-                    owner=owner,
+                    owner="us" if rule == BY_HAND else owner,
                     rows=int(rows),
                     waived=0,
                     fresh=max(0, int(ever) - known.get((name, field), 0)),
@@ -142,6 +148,27 @@ def _withheld(feed: str) -> Select[*tuple[Any, ...]]:
         .where(Outbox.feed == feed, Outbox.withheld_rule.is_not(None))
         .group_by(Outbox.endpoint, Outbox.withheld_rule)
         .order_by(Outbox.endpoint, Outbox.withheld_rule)
+    )
+
+
+def _differing(feed: str) -> Select[*tuple[Any, ...]]:
+    is_open = Difference.resolved_at.is_(None)
+    found = Difference.found_at
+    return (
+        select(
+            Difference.endpoint,
+            literal(RECONCILE) + Difference.kind,
+            literal(""),
+            func.count(),
+            func.sum(case((is_open, 1), else_=0)),
+            func.min(found),
+            func.max(found),
+            func.min(case((is_open, found))),
+            select(func.max(Outbox.run)).where(Outbox.feed == feed).scalar_subquery(),
+        )
+        .where(Difference.feed == feed)
+        .group_by(Difference.endpoint, Difference.kind)
+        .order_by(Difference.endpoint, Difference.kind)
     )
 
 

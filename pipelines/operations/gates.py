@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session as LedgerSession
@@ -20,6 +21,7 @@ from pipelines.quality.gate_figures import COUNTS, REKEYED
 from pipelines.quality.gate_history import accepted_thresholds, read_history
 from pipelines.quality.gates import GateAnswer, compare, failing, gate_of, judge_gates
 from pipelines.quality.rule_words import amount
+from pipelines.quality.rules import Suite
 from pipelines.quality.suite import load_gates
 
 GATES_FILE = "gates.json"
@@ -33,21 +35,8 @@ def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> Non
     Called last, when the run's files and figures are stored: a release publishes what was judged. What every gate
     said is kept in the ledger and, as Great Expectations says it, in the run's folder.
     """
-    suite = load_gates(context.settings).on(run.business_date)
     rekeyed = _rekeyed(session)
-    measured = session.rows("SELECT name, item, value FROM measures")
-    counts = {(str(name), str(item)): int(value) for name, item, value in measured} | rekeyed
-    with context.ledger.read() as ledger:
-        history = read_history(
-            ledger,
-            feed.feed,
-            run.business_date,
-            load_calendar(context.settings),
-            [feed.gates.of(gate_of(rule.kwargs)) for rule in suite.rules],
-        )
-        accepted = accepted_thresholds(ledger, feed.feed)
-    compared = compare(suite, feed.gates, counts, history, accepted)
-    answers = judge_gates(session, suite, run.id, compared, run_folder(context, run.id) / GATES_FILE)
+    suite, answers = ask_gates(context, session, feed, run, run_folder(context, run.id) / GATES_FILE)
     with context.ledger.write() as ledger:
         ledger.execute(delete(Measure).where(Measure.run == run.id, Measure.name == REKEYED))
         ledger.add_all(
@@ -59,6 +48,26 @@ def check_gates(context: Context, session: Session, feed: Feed, run: Run) -> Non
     failed = failing(suite, answers)
     if failed and not released:
         raise held(run.id, failed, {gate_of(rule.kwargs): rule.code for rule in suite.rules})
+
+
+def ask_gates(
+    context: Context, session: Session, feed: Feed, run: Run, result_file: Path | None = None
+) -> tuple[Suite, list[GateAnswer]]:
+    """What the gates in force say about the judged rows of the session; stores nothing but ``result_file``."""
+    suite = load_gates(context.settings).on(run.business_date)
+    measured = session.rows("SELECT name, item, value FROM measures")
+    counts = {(str(name), str(item)): int(value) for name, item, value in measured} | _rekeyed(session)
+    with context.ledger.read() as ledger:
+        history = read_history(
+            ledger,
+            feed.feed,
+            run.business_date,
+            load_calendar(context.settings),
+            [feed.gates.of(gate_of(rule.kwargs)) for rule in suite.rules],
+        )
+        accepted = accepted_thresholds(ledger, feed.feed)
+    compared = compare(suite, feed.gates, counts, history, accepted)
+    return suite, judge_gates(session, suite, run.id, compared, result_file)
 
 
 def _rekeyed(session: Session) -> dict[tuple[str, str], int]:
@@ -88,12 +97,12 @@ def decision_of(ledger: LedgerSession, run: str) -> GateDecision | None:
     return ledger.scalar(select(GateDecision).where(GateDecision.run == run))
 
 
-def are_rows_compared(ledger: LedgerSession, run: str) -> bool:
-    """Whether a gate has compared the number of rows of a run with the batches before it."""
-    query = select(GateResult.id).where(
-        GateResult.run == run, GateResult.gate.in_(COUNTS), GateResult.outcome != "not_applicable"
+def runs_with_compared_rows(ledger: LedgerSession, runs: Collection[str]) -> set[str]:
+    """Those of the runs whose number of rows a gate has compared with the batches before them."""
+    query = select(GateResult.run).where(
+        GateResult.run.in_(runs), GateResult.gate.in_(COUNTS), GateResult.outcome != "not_applicable"
     )
-    return ledger.scalar(query.limit(1)) is not None
+    return set(ledger.scalars(query))
 
 
 def is_held_by_gates(context: Context, ledger: LedgerSession, run: Run) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import delete, insert, select
@@ -13,12 +15,13 @@ from sqlalchemy import delete, insert, select
 from pipelines.catalogue.categories import Category
 from pipelines.catalogue.feeds import Feed
 from pipelines.deadlines.calendar import load_calendar
-from pipelines.deadlines.clock import deadline_table, load_policy
+from pipelines.deadlines.clock import assigned_deadlines
+from pipelines.deadlines.policies import load_policies
 from pipelines.dedupe.keys import add_keys
 from pipelines.dedupe.settle import compare_with_store, settle_batch
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.engine.rows import RowsPart
-from pipelines.errors import BatchHeldError, GuijiError, RunConflictError
+from pipelines.errors import RunConflictError
 from pipelines.intake.changes import broken_dump, rekeyed_source
 from pipelines.ledger import models
 from pipelines.ledger.models import Extract, Run, Tombstone
@@ -27,13 +30,15 @@ from pipelines.normalize.amounts import yuan_from_numerals
 from pipelines.normalize.authorities import fill_authority_codes
 from pipelines.normalize.standardise import StandardResult, standardise
 from pipelines.operations.attempts import (
+    attempt,
     feed_lock,
     last_published,
     load_run,
-    mark_failed,
-    mark_held,
+    log_stage,
+    require_running,
     resume,
     run_folder,
+    take_turn,
 )
 from pipelines.operations.cases import CASES_FILE, create_cases, write_findings
 from pipelines.operations.context import Context
@@ -145,17 +150,12 @@ def judge_batch(context: Context, run_id: str) -> str:
     if run.state == "unchanged":
         return run_id
     with feed_lock(context, run.feed):
+        began = perf_counter()
         run = resume(context, run_id)
-        try:
-            with context.session() as session:
-                _judge(context, session, run)
-                check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
-        except BatchHeldError as error:
-            mark_held(context, run_id, error)
-            raise
-        except GuijiError as error:
-            mark_failed(context, run_id, error)
-            raise
+        with attempt(context, run_id), context.session() as session:
+            _judge(context, session, run)
+            check_gates(context, session, context.catalogue.feed(run.feed), load_run(context, run_id))
+        log_stage(context, run_id, began)
     return run_id
 
 
@@ -182,7 +182,7 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     sighted = sight(context, session, feed, run)
     if sighted[0].dump is not None and sighted[0].dump.broken:
         noticed = noticed.adding([broken_dump(sighted[0].dump.absent, sighted[0].dump.records)])
-    _add_deadlines(context, session, category)
+    add_deadlines(context, session, feed, category)
     create_findings(session, suite, category, folder / "rejects.parquet")
     add_to_findings(session, suite, noticed.changes)
     create_hints(context, session, feed, parts)
@@ -204,31 +204,48 @@ def _judge(context: Context, session: Session, run: Run) -> None:
     create_cases(context, session, feed, run, suite, compared_with)
     _write_files(session, folder)
     write_findings(context, session, feed, run, folder)
-    _create_versions(session, category, run)
+    create_versions(session, category, run)
     context.stores[run.category].write(session, "versions", run.feed, run.id)
+    manifest = {
+        **manifest,
+        "compared_with": compared_with,
+        "unmapped_columns": list(verdicts.standard.unmapped_columns),
+        "missing_fields": list(verdicts.standard.missing_fields),
+        "shape": noticed.shape.as_json(),
+        "changes": [change.as_json() for change in noticed.changes],
+        "sighted": [one.as_json() for one in sighted],
+        "dump": sighted[0].as_json()["dump"],
+    }
+    _keep(context, session, run.id, suite, verdicts, judged, manifest)
+
+
+def _keep(
+    context: Context,
+    session: Session,
+    run: str,
+    suite: Suite,
+    verdicts: Verdicts,
+    judged: Judged,
+    manifest: dict[str, Any],
+) -> None:
+    """Note in the ledger that a run was judged, with everything that was counted."""
     with context.ledger.write() as ledger:
-        found = ledger.get_one(Run, run.id)
+        found = ledger.get_one(Run, run)
+        take_turn(ledger, found.feed)
+        ledger.refresh(found)
+        require_running(found)
         found.stage, found.rules_hash = "judged", suite.hash
         for name, count in (*judged.outcomes.items(), *judged.changes.items()):
             setattr(found, name, count)
         found.late, found.repairs = judged.late, judged.repairs
         found.earliest_deadline = judged.earliest_deadline
-        found.manifest = {
-            **manifest,
-            "compared_with": compared_with,
-            "unmapped_columns": list(verdicts.standard.unmapped_columns),
-            "missing_fields": list(verdicts.standard.missing_fields),
-            "shape": noticed.shape.as_json(),
-            "changes": [change.as_json() for change in noticed.changes],
-            "sighted": [one.as_json() for one in sighted],
-            "dump": sighted[0].as_json()["dump"],
-        }
-        ledger.execute(delete(models.RuleCount).where(models.RuleCount.run == run.id))
+        found.manifest = manifest
+        ledger.execute(delete(models.RuleCount).where(models.RuleCount.run == run))
         ledger.execute(
             insert(models.RuleCount),
             [
                 {
-                    "run": run.id,
+                    "run": run,
                     "rule": count.code,
                     "severity": suite.rule(count.code).severity,
                     "version": suite.rule(count.code).version,
@@ -239,12 +256,12 @@ def _judge(context: Context, session: Session, run: Run) -> None:
                 for count in verdicts.counts
             ],
         )
-        ledger.execute(delete(Measure).where(Measure.run == run.id))
+        ledger.execute(delete(Measure).where(Measure.run == run))
         measures = session.rows("SELECT name, item, value FROM measures")
         if measures:
             ledger.execute(
                 insert(Measure),
-                [{"run": run.id, "name": name, "item": item, "value": value} for name, item, value in measures],
+                [{"run": run, "name": name, "item": item, "value": value} for name, item, value in measures],
             )
 
 
@@ -267,8 +284,11 @@ def tombstones(context: Context, category: str) -> pa.Table:
     return pa.table({"record_key": pa.array(keys, pa.string())})
 
 
-def _add_deadlines(context: Context, session: Session, category: Category) -> None:
-    """Create the table ``clocked``: row_no, decision_date, deadline, deadline_provisional of accepted rows."""
+def add_deadlines(context: Context, session: Session, feed: Feed, category: Category) -> None:
+    """Create the table ``clocked``: row_no, decision_date, deadline, deadline_provisional of accepted rows.
+
+    This is the limit of the category and the department; an endpoint may have one of its own (the outbox).
+    """
     column = identifier(category.roles.decision_date)
     first, last = session.one(
         f"SELECT min(rule_date({column})), max(rule_date({column})) FROM standard "
@@ -276,10 +296,13 @@ def _add_deadlines(context: Context, session: Session, category: Category) -> No
     )
     if first is None:
         first = last = date(2000, 1, 1)
-    calendar = load_calendar(context.settings)
-    session.register("deadlines", deadline_table(calendar, load_policy(context.settings), first, last))
+    calendar, policies = load_calendar(context.settings), load_policies(context.settings, context.catalogue)
+    table = assigned_deadlines(calendar, policies, first, last, category=category.category, department=feed.department)
+    session.register("table_of_days", table)
+    # A table of its own tells DuckDB the range of its days: it is joined by position then.
     session.execute(
         f"""
+        CREATE OR REPLACE TABLE deadlines AS SELECT decision_date, deadline, provisional FROM table_of_days;
         CREATE OR REPLACE TABLE clocked AS
         SELECT c.row_no, d.decision_date, d.deadline, d.provisional AS deadline_provisional
         FROM changes c JOIN standard s USING (row_no) JOIN deadlines d ON d.decision_date = rule_date(s.{column})
@@ -322,7 +345,7 @@ def _write_files(session: Session, folder: Path) -> None:
     write_cases(session, folder / CASES_FILE)
 
 
-def _create_versions(session: Session, category: Category, run: Run) -> None:
+def create_versions(session: Session, category: Category, run: Run) -> None:
     """Create the view ``versions`` in the store's form: what this run adds to the record store."""
     schema = version_schema(category)
     fields = ", ".join(_typed(code, schema.field(code).type) for code in category.field_codes)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipelines.errors import GuijiError
 from pipelines.operations import judging, publishing, pulling
+from pipelines.operations.attempts import load_run
 from pipelines.operations.context import Context, open_context
 
 Progress = Callable[[str, str], None]
@@ -34,9 +35,14 @@ def judge_batch(run_id: str) -> str:
     return judging.judge_batch(open_context(), run_id)
 
 
-def publish_batch(run_id: str) -> str:
-    """Stage 3 with the installation's own settings; see :func:`pipelines.operations.publishing.publish_batch`."""
-    return publishing.publish_batch(open_context(), run_id)
+def publish_batch(run_id: str) -> bool:
+    """Stage 3 with the installation's own settings; see :func:`pipelines.operations.publishing.publish_batch`.
+
+    Whether the run is published; ``False`` for one that ended as unchanged.
+    """
+    context = open_context()
+    publishing.publish_batch(context, run_id)
+    return load_run(context, run_id).state == "published"
 
 
 def run_batch(context: Context, feed_code: str, business_date: date, progress: Progress | None = None) -> str:
@@ -53,26 +59,41 @@ def run_batch(context: Context, feed_code: str, business_date: date, progress: P
 
 
 def run_night(
-    context: Context, business_date: date, feeds: Sequence[str] = (), progress: Progress | None = None
+    context: Context,
+    business_date: date,
+    feeds: Sequence[str] = (),
+    progress: Progress | None = None,
+    at_once: int = 1,
 ) -> list[BatchResult]:
     """Run the batches of one business date, all feeds unless some are named.
 
-    A feed that fails stops itself only; its problem is in the result and in the ledger.
+    A feed that fails stops itself only; its problem is in the result and in the ledger. With ``at_once`` above 1 so
+    many feeds are worked on side by side, each in a process of its own with the memory limit of one.
     """
     unknown = sorted(set(feeds) - set(context.catalogue.feed_codes))
     if unknown:
         context.catalogue.feed(unknown[0])
+    chosen = feeds or context.catalogue.feed_codes
+    if at_once > 1 and len(chosen) > 1:
+        from pipelines.operations.side_by_side import run_side_by_side  # noqa: PLC0415 - it runs our batches
+
+        return run_side_by_side(context, business_date, chosen, at_once, progress or (lambda _feed, _stage: None))
     results = []
-    for code in feeds or context.catalogue.feed_codes:
-        try:
-            results.append(BatchResult(code, run_batch(context, code, business_date, progress), None))
-        except GuijiError as error:
-            results.append(BatchResult(code, None, error))
-        except Exception as error:  # noqa: BLE001 - whatever happens in one feed must not stop the others
-            results.append(BatchResult(code, None, unexpected(error)))
+    for code in chosen:
+        results.append(batch_result(context, code, business_date, progress))
         if progress is not None and results[-1].problem is not None:
             progress(code, "failed")
     return results
+
+
+def batch_result(context: Context, code: str, business_date: date, progress: Progress | None) -> BatchResult:
+    """Run one batch; whatever happens in it is a result, so that it does not stop the others."""
+    try:
+        return BatchResult(code, run_batch(context, code, business_date, progress), None)
+    except GuijiError as error:
+        return BatchResult(code, None, error)
+    except Exception as error:  # noqa: BLE001 - whatever happens in one feed must not stop the others
+        return BatchResult(code, None, unexpected(error))
 
 
 def unexpected(error: Exception) -> GuijiError:

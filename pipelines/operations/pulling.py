@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import date
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy import insert, select
+from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.feeds import Feed
-from pipelines.errors import BatchHeldError, GuijiError, RunConflictError, StorageError
+from pipelines.errors import RunConflictError, StorageError
 from pipelines.intake.connectors import connector_of
 from pipelines.intake.connectors.contract import Pull, PullRequest
 from pipelines.intake.landing import LandedExtract, landed_path
@@ -18,10 +20,18 @@ from pipelines.intake.reading import IntakeResult, read_landed
 from pipelines.intake.totals import check_totals
 from pipelines.ledger.database import now
 from pipelines.ledger.models import Batch, Extract, Run
-from pipelines.operations.attempts import begin_run, feed_lock, mark_failed, mark_held, published_run, run_folder
+from pipelines.operations.attempts import (
+    attempt,
+    begin_run,
+    feed_lock,
+    load_run,
+    log_stage,
+    published_run,
+    run_folder,
+)
 from pipelines.operations.context import Context
 from pipelines.operations.corrections import apply_corrections, correction_hashes
-from pipelines.operations.fingerprint import fingerprint
+from pipelines.operations.fingerprint import deciding_parts, fingerprint_of, marks_of
 from pipelines.operations.settling import owed_runs, settle_what_is_owed
 from pipelines.operations.waiving import waiver_marks
 
@@ -50,28 +60,35 @@ def pull_landed(context: Context, feed_code: str, business_date: date) -> str:
     return _pull(context, feed_code, business_date, _from_landing)
 
 
+def pull_stored(context: Context, feed_code: str, business_date: date, attempt: str) -> str:
+    """Open a new run of a batch from the extracts that an earlier attempt had read, published or not.
+
+    Otherwise as :func:`pull_landed`. What the source is still owed for an attempt that was never published, it is owed
+    for the new run.
+    """
+    return _pull(
+        context, feed_code, business_date, lambda context, _feed, _day: _stored(context, load_run(context, attempt))
+    )
+
+
 def _pull(context: Context, feed_code: str, business_date: date, take: Callable[[Context, Feed, date], Pull]) -> str:
     feed = context.catalogue.feed(feed_code)
     with feed_lock(context, feed_code):
+        began = perf_counter()
         run = begin_run(context, feed, business_date)
-        try:
+        with attempt(context, run.id):
             pulled = take(context, feed, business_date)
             corrections = correction_hashes(context, feed_code, business_date)
-            mark = fingerprint(
+            deciding = deciding_parts(
                 context,
                 feed,
                 (extract.sha256 for extract in pulled.extracts),
                 corrections,
                 waiver_marks(context, feed_code, business_date),
             )
-            if not _is_unchanged(context, run, mark, pulled):
-                _read(context, feed, run, pulled, mark)
-        except BatchHeldError as error:
-            mark_held(context, run.id, error)
-            raise
-        except GuijiError as error:
-            mark_failed(context, run.id, error)
-            raise
+            if not _is_unchanged(context, run, fingerprint_of(deciding), pulled):
+                _read(context, feed, run, pulled, deciding)
+        log_stage(context, run.id, began)
     return run.id
 
 
@@ -84,13 +101,27 @@ def _from_landing(context: Context, feed: Feed, business_date: date) -> Pull:
     """What the published run of the batch was made of, as its source would give it out again."""
     with context.ledger.read() as session:
         published = published_run(session, feed.feed, business_date)
-        source = dict((published.manifest or {}).get("source", {})) if published is not None else None
-    if source is None:
+    if published is None:
         raise RunConflictError(
             f"no run of {feed.feed} for {business_date.isoformat()} was published",
             remedy="run the batch from its source first",
         )
-    extracts = _earlier(context, feed, business_date)
+    return _stored(context, published)
+
+
+def _stored(context: Context, attempt: Run) -> Pull:
+    """What an attempt was made of, as its source would give it out again."""
+    source = dict((attempt.manifest or {}).get("source", {}))
+    extracts = stored_extracts(context, attempt.id)
+    facts = {name: fact for name, fact in source.items() if name not in _OF_ONE_PULL}
+    receipt = None if attempt.state == "published" else source.get("receipt")
+    return Pull(extracts, {**facts, "again_from_landing": True}, receipt=receipt, watermark=source.get("watermark"))
+
+
+def stored_extracts(context: Context, attempt: str) -> tuple[LandedExtract, ...]:
+    """What an attempt was made of; raises :class:`StorageError` when the landing no longer has all of it."""
+    with context.ledger.read() as session:
+        extracts = _extracts_of(context, session, attempt)
     lost = sorted({extract.name for extract in extracts if not extract.path.exists()})
     if lost:
         raise StorageError(
@@ -98,8 +129,7 @@ def _from_landing(context: Context, feed: Feed, business_date: date) -> Pull:
             remedy="restore the landing from a backup, or run the batch from its source again",
             file=context.settings.landing,
         )
-    facts = {name: fact for name, fact in source.items() if name not in _OF_ONE_PULL}
-    return Pull(extracts, {**facts, "again_from_landing": True}, watermark=source.get("watermark"))
+    return extracts
 
 
 def _request(context: Context, feed: Feed, business_date: date) -> PullRequest:
@@ -123,12 +153,16 @@ def _earlier(context: Context, feed: Feed, business_date: date) -> tuple[LandedE
     """What the published run of this batch was made of."""
     with context.ledger.read() as session:
         published = published_run(session, feed.feed, business_date)
-        if published is None:
-            return ()
-        query = select(Extract).where(Extract.run == published.id).order_by(Extract.position)
-        found = [(extract.sha256, extract.name, extract.bytes) for extract in session.scalars(query)]
+        return () if published is None else _extracts_of(context, session, published.id)
+
+
+def _extracts_of(context: Context, session: LedgerSession, attempt: str) -> tuple[LandedExtract, ...]:
+    query = select(Extract).where(Extract.run == attempt).order_by(Extract.position)
     landing = context.settings.landing
-    return tuple(LandedExtract(sha, name, landed_path(landing, sha), size) for sha, name, size in found)
+    return tuple(
+        LandedExtract(extract.sha256, extract.name, landed_path(landing, extract.sha256), extract.bytes)
+        for extract in session.scalars(query)
+    )
 
 
 def _owed(context: Context, feed: Feed, business_date: date) -> tuple[Mapping[str, Any], ...]:
@@ -174,7 +208,7 @@ def _is_unchanged(context: Context, run: Run, mark: str, pulled: Pull) -> bool:
     return True
 
 
-def _read(context: Context, feed: Feed, run: Run, pulled: Pull, mark: str) -> None:
+def _read(context: Context, feed: Feed, run: Run, pulled: Pull, deciding: Mapping[str, Any]) -> None:
     folder = run_folder(context, run.id)
     shutil.rmtree(folder, ignore_errors=True)
     source = _source(pulled)
@@ -184,7 +218,7 @@ def _read(context: Context, feed: Feed, run: Run, pulled: Pull, mark: str) -> No
         # Totals are about what was sent; corrections come after that.
         totals = check_totals(session, result, pulled.declared) or source.get("totals", [])
         apply_corrections(context, session, feed.feed, run.business_date, result.parts, folder)
-    _record(context, run, result, mark, {**source, "totals": totals})
+    _record(context, run, result, deciding, {**source, "totals": totals})
 
 
 def _note_landed(context: Context, run: Run, pulled: Pull, source: dict[str, Any]) -> None:
@@ -194,12 +228,15 @@ def _note_landed(context: Context, run: Run, pulled: Pull, source: dict[str, Any
         session.get_one(Run, run.id).manifest = {"source": source, "landed": landed}
 
 
-def _record(context: Context, run: Run, result: IntakeResult, mark: str, source: dict[str, Any]) -> None:
+def _record(
+    context: Context, run: Run, result: IntakeResult, deciding: Mapping[str, Any], source: dict[str, Any]
+) -> None:
     with context.ledger.write() as session:
         found = session.get_one(Run, run.id)
-        found.stage, found.fingerprint = "pulled", mark
+        found.stage, found.fingerprint = "pulled", fingerprint_of(deciding)
         found.rows_decoded, found.lines_undecoded = result.rows_decoded, result.lines_undecoded
-        found.manifest = {"parts": [part.as_json() for part in result.parts], "source": source}
+        parts = [part.as_json() for part in result.parts]
+        found.manifest = {"parts": parts, "source": source, "marks": marks_of(deciding)}
         found.settled_at = None if source["receipt"] is not None else now()
         if not result.extracts:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -37,15 +37,19 @@ def settle_what_is_owed(context: Context, feed: Feed) -> None:
             failed |= not _settle(context, feed, run)
 
 
-def owed_runs(session: LedgerSession, feed: str) -> list[Run]:
-    """Runs that were published, or changed nothing, and whose source was not told so yet; the oldest first."""
-    query = select(Run).where(Run.feed == feed, Run.state.in_(SETTLED_STATES), Run.settled_at.is_(None))
+def owed_runs(session: LedgerSession, feed: str | None = None) -> list[Run]:
+    """Runs that were published, or changed nothing, and whose source was not told so yet; the oldest first.
+
+    Of all feeds unless one is named.
+    """
+    query = select(Run).where(Run.state.in_(SETTLED_STATES), Run.settled_at.is_(None))
+    if feed is not None:
+        query = query.where(Run.feed == feed)
     return list(session.scalars(query.order_by(Run.finished_at, Run.id)))
 
 
-def settle_notices(session: LedgerSession, feed: str, published: Run | None) -> Iterator[str]:
-    """What an operator should know about telling the feed's source, in sentences."""
-    owed = owed_runs(session, feed)
+def settle_notices(owed: Sequence[Run], published: Run | None) -> Iterator[str]:
+    """What an operator should know about telling a feed's source, in sentences. ``owed``: its :func:`owed_runs`."""
     if owed:
         problem = next((source[PROBLEM] for run in reversed(owed) if PROBLEM in (source := _source(run))), None)
         since = min(run.business_date for run in owed)

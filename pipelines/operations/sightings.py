@@ -80,8 +80,22 @@ class FeedBatch:
 def sight(context: Context, session: Session, feed: Feed, run: Run) -> list[Sighted]:
     """Work out the sightings of the batch being judged, and again those of later batches that it changes.
 
-    Reads ``settled``, ``changes``, ``revocations`` and ``tombstones``; writes ``sightings.parquet`` into the run's
-    folder, which :func:`store_sightings` puts into the ledger with the publication. The batch being judged comes first.
+    Writes ``sightings.parquet`` into the run's folder, which :func:`store_sightings` puts into the ledger with the
+    publication. The batch being judged comes first.
+    """
+    sighted = create_sightings(context, session, feed, run)
+    days = ", ".join(f"DATE '{one.business_date.isoformat()}'" for one in sighted)
+    session.write_parquet(
+        f"SELECT business_date, record_key, reason FROM sightings WHERE business_date IN ({days})",
+        run_folder(context, run.id) / SIGHTINGS_FILE,
+    )
+    return sighted
+
+
+def create_sightings(context: Context, session: Session, feed: Feed, run: Run) -> list[Sighted]:
+    """Create the table ``sightings`` (business_date, record_key, reason); stores nothing.
+
+    Reads ``settled``, ``changes``, ``revocations`` and ``tombstones``. The batch being judged comes first.
     """
     judged = FeedBatch(run.business_date, run.id, feed.dump == "full", False, run.lines_undecoded)
     published = published_batches(context, feed)
@@ -94,11 +108,6 @@ def sight(context: Context, session: Session, feed: Feed, run: Run) -> list[Sigh
     if judged.is_dump or session.count("revocations") or session.count("stored_sightings"):
         _create_stock(context, session, feed, run.business_date)
         sighted = _sight_all(context, session, feed, [judged, *later], dumps)
-    days = ", ".join(f"DATE '{one.business_date.isoformat()}'" for one in sighted)
-    session.write_parquet(
-        f"SELECT business_date, record_key, reason FROM sightings WHERE business_date IN ({days})",
-        run_folder(context, run.id) / SIGHTINGS_FILE,
-    )
     return sighted
 
 

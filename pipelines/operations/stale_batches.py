@@ -35,8 +35,13 @@ class StaleBatch:
         return not (self.added or self.dropped or self.changed)
 
 
-def stale_batches(context: Context, feeds: Sequence[str] = ()) -> list[StaleBatch]:
-    """Published batches whose rules are not those of today, by feed and date, the latest date first."""
+def stale_batches(
+    context: Context, feeds: Sequence[str] = (), days: tuple[date, date] | None = None
+) -> list[StaleBatch]:
+    """Published batches whose rules are not those of today, by feed and date, the latest date first.
+
+    ``feeds`` and ``days`` (first, last) leave out the others.
+    """
     # Rules come and go on few days: batches between two of them share a suite, and its hash.
     whole: dict[str, Suite] = {}
     suites: dict[tuple[str, tuple[str, ...]], tuple[Suite, str]] = {}
@@ -44,6 +49,8 @@ def stale_batches(context: Context, feeds: Sequence[str] = ()) -> list[StaleBatc
         query = select(Run).join(Batch, Batch.run == Run.id).order_by(Batch.feed, Batch.business_date.desc())
         if feeds:
             query = query.where(Batch.feed.in_(feeds))
+        if days is not None:
+            query = query.where(Batch.business_date.between(*days))
         stale = []
         for run in session.scalars(query):
             category = context.catalogue.categories.get(run.category)

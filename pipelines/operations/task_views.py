@@ -15,13 +15,14 @@ from pipelines.catalogue.rule_words import OWNERS
 from pipelines.deadlines.calendar import WorkingCalendar, load_calendar
 from pipelines.engine.duck import file_literal
 from pipelines.errors import CatalogueError
+from pipelines.ledger.delivery_models import Difference
 from pipelines.ledger.models import DeliveryFinding
 from pipelines.ledger.quality_models import Closing, Task, TaskEvent
 from pipelines.operations.attempts import last_published, run_folder
 from pipelines.operations.cases import CASES_FILE
 from pipelines.operations.clock import today_in_shanghai
 from pipelines.operations.context import Context
-from pipelines.operations.delivery_tasks import UNNAMED
+from pipelines.operations.delivery_tasks import RECONCILE, UNNAMED
 from pipelines.operations.judging import suite_of
 from pipelines.operations.task_life import STATES, UNFINISHED, find_task
 
@@ -231,12 +232,25 @@ def _rows(context: Context, task: Task, run: str) -> tuple[ExampleRow, ...]:
 
 def _rejections(ledger: LedgerSession, task: Task) -> tuple[ExampleRow, ...]:
     endpoint, _, rule = task.rule.partition(":")
+    if rule.startswith(RECONCILE):
+        return _differences(ledger, task.feed, endpoint, rule.removeprefix(RECONCILE))
     query = select(DeliveryFinding).where(DeliveryFinding.feed == task.feed, DeliveryFinding.endpoint == endpoint)
     query = query.where(
         func.coalesce(DeliveryFinding.rule, UNNAMED) == rule, func.coalesce(DeliveryFinding.field, "") == task.field
     )
     found = ledger.scalars(query.order_by(DeliveryFinding.id.desc()).limit(EXAMPLES))
     return tuple(ExampleRow(f"record {one.record_key[:12]}", None, one.found_at.date()) for one in found)
+
+
+def _differences(ledger: LedgerSession, feed: str, endpoint: str, kind: str) -> tuple[ExampleRow, ...]:
+    query = select(Difference).where(
+        Difference.feed == feed,
+        Difference.endpoint == endpoint,
+        Difference.kind == kind,
+        Difference.resolved_at.is_(None),
+    )
+    found = ledger.scalars(query.order_by(Difference.id.desc()).limit(EXAMPLES))
+    return tuple(ExampleRow(f"record {(one.record_key or '')[:12]}", one.detail, one.found_at.date()) for one in found)
 
 
 def _timeline(history: Sequence[Event]) -> tuple[tuple[date, int], ...]:

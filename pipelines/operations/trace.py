@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
 
@@ -14,24 +14,19 @@ from pipelines.catalogue.headers import normalise_header
 from pipelines.catalogue.origins import field_origins
 from pipelines.engine.duck import Session, file_literal
 from pipelines.engine.rows import RowsPart
-from pipelines.errors import GuijiError
-from pipelines.ledger.models import Attempt, Consolidation, Extract, Outbox, Receipt, Run
+from pipelines.errors import CatalogueError, GuijiError
+from pipelines.ledger.delivery_models import Difference
+from pipelines.ledger.models import Consolidation, Extract, Outbox, Run, Tombstone
+from pipelines.ledger.operation_models import ChainEntry
 from pipelines.ledger.quality_models import Resubmission, Waiver
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
 from pipelines.operations.corrections import CORRECTIONS_FILE
+from pipelines.operations.record_states import has_objection
+from pipelines.operations.trace_deliveries import ActTrace, Delivery, deliveries_of, traced_acts
 from pipelines.records.reading import hidden_runs, record_history
 
 WAIVED = "waived:"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One record version at one endpoint, with every call and every receipt."""
-
-    outbox: Outbox
-    attempts: list[Attempt]
-    receipts: list[Receipt]
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,8 @@ class VersionTrace:
 
     ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown. ``source_row``
     is the row as it was sent, ``corrections`` what departments wrote over its cells since, in order. ``waivers`` are
-    those that were ever granted for this content and a rule that it is excused from.
+    those that were ever granted for this content and a rule that it is excused from. ``chain_position`` is the entry
+    of the hash chain about the run; None for a run from before the chain began.
     """
 
     version: dict[str, Any]
@@ -65,18 +61,27 @@ class VersionTrace:
     repairs: list[tuple[str, str, str | None, str | None]]
     reasons: list[str]
     waivers: list[Waiver]
+    chain_position: int | None
     deliveries: list[Delivery] = field(default_factory=list)
     corrections: list[CellCorrection] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class RecordTrace:
-    """All versions of one record, oldest first."""
+    """All versions of one record and all acts on it, oldest first.
+
+    ``withdrawn`` is its tombstone; ``has_objection`` while one is open. ``differences`` are those that reconciliations
+    ever found.
+    """
 
     record_key: str
     category: Category
     versions: list[VersionTrace]
     consolidations: list[Consolidation]
+    acts: list[ActTrace]
+    differences: list[Difference]
+    withdrawn: Tombstone | None
+    has_objection: bool
 
 
 def find_record_keys(context: Context, session: Session, name: str) -> list[tuple[str, str]]:
@@ -102,6 +107,21 @@ def find_record_keys(context: Context, session: Session, name: str) -> list[tupl
     return sorted(found)
 
 
+def find_record(context: Context, name: str) -> tuple[str, str]:
+    """(category, record_key) of the only record that a name means; :class:`CatalogueError` when it is none or several.
+
+    Names are those of :func:`find_record_keys`.
+    """
+    with context.session() as session:
+        found = find_record_keys(context, session, name)
+    if not found:
+        raise CatalogueError(f"no published record is called {name}", remedy="check the name with 'guiji trace'")
+    if len(found) > 1:
+        listed = ", ".join(f"{category} {key[:12]}" for category, key in found)
+        raise CatalogueError(f"{name} means {len(found)} records: {listed}", remedy="name one of them by its key")
+    return found[0]
+
+
 def trace(context: Context, session: Session, category: str, record_key: str) -> RecordTrace:
     """The whole way of one record; raises :class:`GuijiError` when nothing was published under this key."""
     store = context.stores[category]
@@ -111,14 +131,26 @@ def trace(context: Context, session: Session, category: str, record_key: str) ->
             f"no published record has the key {record_key}",
             remedy="check the key; rows that were quarantined never become records (see the department workbook)",
         )
-    with context.ledger.read() as ledger:
-        consolidations = list(
-            ledger.scalars(
-                select(Consolidation).where(Consolidation.category == category, Consolidation.record_key == record_key)
-            )
-        )
     versions = [_trace_version(context, session, version) for version in history]
-    return RecordTrace(record_key, context.catalogue.categories[category], versions, consolidations)
+    with context.ledger.read() as ledger:
+        acts = traced_acts(ledger, category, record_key)
+        return RecordTrace(
+            record_key,
+            context.catalogue.categories[category],
+            versions,
+            list(ledger.scalars(_about(Consolidation, category, record_key))),
+            acts,
+            list(ledger.scalars(_about(Difference, category, record_key))),
+            ledger.scalar(_about(Tombstone, category, record_key)),
+            has_objection(one.act for one in acts),
+        )
+
+
+_Found = TypeVar("_Found", Consolidation, Difference, Tombstone)
+
+
+def _about(model: type[_Found], category: str, record_key: str) -> Select[_Found]:
+    return select(model).where(model.category == category, model.record_key == record_key).order_by(model.id)
 
 
 def _trace_version(context: Context, session: Session, version: dict[str, Any]) -> VersionTrace:
@@ -128,22 +160,9 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
             select(Extract).where(Extract.run == run.id, Extract.sha256 == version["extract"]).limit(1)
         )
         waivers: list[Waiver] = list(ledger.scalars(_waivers(version)))
-        owed = ledger.scalars(
-            select(Outbox).where(
-                Outbox.category == run.category,
-                Outbox.feed == version["feed"],
-                Outbox.record_key == version["record_key"],
-                Outbox.version == version["version"],
-            )
-        ).all()
-        deliveries = [
-            Delivery(
-                outbox,
-                list(ledger.scalars(select(Attempt).where(Attempt.package == outbox.package).order_by(Attempt.id))),
-                list(ledger.scalars(select(Receipt).where(Receipt.outbox_id == outbox.id).order_by(Receipt.id))),
-            )
-            for outbox in owed
-        ]
+        position = ledger.scalar(select(ChainEntry.position).where(ChainEntry.subject == run.id))
+        key = {"category": run.category, "feed": version["feed"], "record_key": version["record_key"]}
+        deliveries = deliveries_of(ledger, **key, version=version["version"], act=0)
     folder = run_folder(context, run.id)
     locator = {"extract": version["extract"], "sheet": version["sheet"], "line": version["line"]}
     row_no, reasons = session.one(
@@ -171,6 +190,7 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
         waivers=waivers,
+        chain_position=position,
         deliveries=deliveries,
         corrections=_corrections(context, session, run, row_no),
     )

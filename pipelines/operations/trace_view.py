@@ -11,20 +11,45 @@ from rich.text import Text
 from rich.tree import Tree
 
 from pipelines.catalogue.categories import Category
-from pipelines.identity.masking import mask_document_number
-from pipelines.operations.trace import Delivery, RecordTrace, VersionTrace
+from pipelines.identity.masking import mask_document_number, mask_text
+from pipelines.operations.trace import RecordTrace, VersionTrace
+from pipelines.operations.trace_deliveries import Delivery
 
+INSTANTS = (
+    "queued_at",
+    "packaged_at",
+    "sent_at",
+    "accepted_at",
+    "rejected_at",
+    "withheld_at",
+    "withdrawn_at",
+    "reconciled_at",
+)
 # What the manifest of a run keeps about its source besides where that is.
 _NO_PLACE = frozenset({"pulled_at", "watermark", "seconds", "settle_problem"})
 
 
 def trace_tree(trace: RecordTrace) -> Tree:
     """The whole way: per version the source line, repairs, flags, deadline, calls and receipts."""
-    root = Tree(Text.assemble((trace.category.name_zh, "bold"), f" {trace.record_key}"))
+    marks = f", withdrawn since {trace.withdrawn.since} ({trace.withdrawn.reason})" if trace.withdrawn else ""
+    marks += ", objection open: on no list of punishments" if trace.has_objection else ""
+    root = Tree(Text.assemble((trace.category.name_zh, "bold"), f" {trace.record_key}", (marks, "yellow")))
     for decision in trace.consolidations:
         root.add(f"consolidated: {decision.surviving_feed} survives {decision.losing_feed} ({decision.reason})")
     for version in trace.versions:
         _add_version(root, trace.category, version)
+    for traced in trace.acts:
+        act = traced.act
+        reason = f" ({act.reason})" if act.reason else ""
+        said = f"act {act.id}: {act.kind}{reason}, effective {act.effective_on}, by {act.by} on {_instant(act.at)}"
+        branch = root.add(f"{said}: {act.note}")
+        for delivery in traced.deliveries:
+            _add_delivery(branch, delivery)
+    for difference in trace.differences:
+        ended = f", resolved {_instant(difference.resolved_at)}" if difference.resolved_at else ", open"
+        done = f" ({difference.resolution})" if difference.resolution else ""
+        found = f"found {_instant(difference.found_at)}{ended}{done}"
+        root.add(f"difference at {difference.endpoint}: {difference.kind}, {difference.detail}, {found}")
     return root
 
 
@@ -39,7 +64,8 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
         source.add(f"extract {traced.extract.name}, {traced.extract.bytes} bytes, SHA-256 {traced.extract.sha256}")
     for line in _pulled((traced.run.manifest or {}).get("source", {})):
         source.add(line)
-    source.add(f"run {traced.run.id}, published {_instant(traced.run.finished_at)}")
+    entry = f", entry {traced.chain_position} of the hash chain" if traced.chain_position is not None else ""
+    source.add(f"run {traced.run.id}, published {_instant(traced.run.finished_at)}{entry}")
     row = source.add("the row as it was sent")
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
@@ -94,7 +120,7 @@ def _pulled(source: Mapping[str, Any]) -> Iterator[str]:
 def _add_delivery(branch: Tree, delivery: Delivery) -> None:
     outbox = delivery.outbox
     node = branch.add(f"delivery to {outbox.endpoint}: {outbox.operation}, idempotency key {outbox.idempotency_key}")
-    for name in ("queued_at", "packaged_at", "sent_at", "accepted_at", "rejected_at", "withheld_at"):
+    for name in INSTANTS:
         instant = getattr(outbox, name)
         if instant is not None:
             node.add(f"{name.removesuffix('_at')} {_instant(instant)}")
@@ -106,7 +132,7 @@ def _add_delivery(branch: Tree, delivery: Delivery) -> None:
     for receipt in delivery.receipts:
         text = f"receipt (回执) {_instant(receipt.at)}: {receipt.result}"
         text += f", upper-level id {receipt.upper_id}" if receipt.upper_id else ""
-        text += f", {receipt.rule} {receipt.message}" if receipt.rule or receipt.message else ""
+        text += f", {receipt.rule} {mask_text(receipt.message)}" if receipt.rule or receipt.message else ""
         node.add(text)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, text, update
+from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger, now
@@ -46,6 +47,8 @@ def consolidate(session: Session, store: RecordStore, ledger: Ledger, priorities
     settled = _settle(session, store, ledger, runs, priorities)
     instant = now()
     with ledger.write() as ledger_session:
+        _take_turn(ledger_session)
+        looked_at = set(ledger_session.scalars(select(ConsolidatedRun.run).where(ConsolidatedRun.run.in_(runs))))
         for one in settled:
             query_known = select(Consolidation).where(
                 Consolidation.category == category,
@@ -80,8 +83,14 @@ def consolidate(session: Session, store: RecordStore, ledger: Ledger, priorities
                     withheld_rule=None,
                 )
             )
-        ledger_session.add_all(ConsolidatedRun(run=run, at=instant) for run in runs)
+        ledger_session.add_all(ConsolidatedRun(run=run, at=instant) for run in runs if run not in looked_at)
     return settled
+
+
+def _take_turn(ledger_session: LedgerSession) -> None:
+    """Two deliveries may find the same runs at once: the second one waits here, and finds them done."""
+    if ledger_session.get_bind().dialect.name == "postgresql":
+        ledger_session.execute(text("LOCK TABLE consolidated_run IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _settle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Container
 from datetime import date
 from pathlib import Path
 
@@ -47,6 +48,19 @@ class FindingsTable:
     def __init__(self, folder: Path) -> None:
         self._table = RunTable(folder, FINDING_SCHEMA, PARTITIONS)
 
+    @property
+    def folder(self) -> Path:
+        """Where the table lies."""
+        return self._table.folder
+
+    def file_of(self, run: Run) -> Path:
+        """Where the findings of a run are written. The file is invisible until :meth:`commit` names it."""
+        return self._table.file_of(_partition(run), run.id)
+
+    def files(self) -> list[Path]:
+        """The files that the table's log names."""
+        return self._table.files()
+
     def write(self, session: Session, relation: str, run: Run, copy: Path) -> int:
         """Write the findings of a run beside the table; returns how many.
 
@@ -55,7 +69,7 @@ class FindingsTable:
         """
         written = self._table.write(session, relation, _partition(run), run.id)
         copy.unlink(missing_ok=True)
-        source = self._table.file_of(_partition(run), run.id)
+        source = self.file_of(run)
         try:
             copy.hardlink_to(source)
         except OSError:
@@ -69,6 +83,10 @@ class FindingsTable:
     def sweep(self, run: Run) -> bool:
         """Take everything a crashed run left out of the table and off the disk; True when there was something."""
         return self._table.sweep(_partition(run), run.id)
+
+    def keep_only(self, runs: Container[str]) -> set[str]:
+        """In the copy of a table: forget what other runs wrote; the runs that are left."""
+        return self._table.keep_only(runs)
 
     def create_view(
         self,

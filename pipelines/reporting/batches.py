@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, func, select
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from pipelines.ledger.models import Outbox, Run
@@ -21,15 +23,35 @@ def stored_by_batches() -> Select[int, int, int]:
 
 
 def of_batch(run: Run) -> ColumnElement[bool]:
-    """Rows that any published run of the batch of ``run`` has queued.
+    """Record versions that any published run of the batch of ``run`` has queued; acts on them are not its doing.
 
     A date that is run again must not forget what an endpoint rejected of the run before.
     """
-    return Outbox.run.in_(published_runs(run))
+    return and_(Outbox.run.in_(published_runs(run)), Outbox.act == 0)
+
+
+def first_taken() -> ScalarSelect[datetime | None]:
+    """When the endpoint of an outbox row first accepted any version of its record: this is what stops the legal clock.
+
+    A version that was refused does not stop it, and a correction of what was accepted does not start it again
+    (domain reference 5.3): the correction has the deadline of the decision and met it if the first version did.
+    """
+    other = aliased(Outbox)
+    return (
+        select(func.min(other.accepted_at))
+        .where(other.endpoint == Outbox.endpoint, other.feed == Outbox.feed, other.record_key == Outbox.record_key)
+        .where(other.family == "content")
+        .scalar_subquery()
+    )
 
 
 def superseded() -> ColumnElement[bool]:
-    """Whether a newer version of the same record is queued for the same endpoint."""
+    """Whether something newer about the same record, queued for the same endpoint, has made this row pointless.
+
+    An objection says nothing about the content of a record, so it takes the place of an earlier objection only; and a
+    version that is sent again says nothing about a newer one that the endpoint did not take. A record that is shown
+    again need not be withdrawn; versions that its feed goes on reporting meanwhile change nothing about that.
+    """
     newer = aliased(Outbox)
     return (
         select(newer.id)
@@ -37,7 +59,13 @@ def superseded() -> ColumnElement[bool]:
             newer.endpoint == Outbox.endpoint,
             newer.feed == Outbox.feed,
             newer.record_key == Outbox.record_key,
-            newer.version > Outbox.version,
+            newer.id > Outbox.id,
+            or_(
+                newer.family == "withdrawal",
+                and_(Outbox.family == "withdrawal", newer.family == "content", newer.act > 0),
+                and_(newer.family == Outbox.family, Outbox.family != "content"),
+                and_(newer.family == Outbox.family, newer.version >= Outbox.version),
+            ),
         )
         .exists()
     )

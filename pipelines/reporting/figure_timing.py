@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Date, DateTime, and_, column, func, or_, select, values
+from sqlalchemy import Date, DateTime, and_, case, column, func, or_, select, true, values
 from sqlalchemy.orm import Session as LedgerSession
-from sqlalchemy.orm import aliased
 
 from pipelines.catalogue.figure_profiles import Clock
 from pipelines.deadlines.calendar import WorkingCalendar
@@ -15,11 +14,10 @@ from pipelines.deadlines.clock import BEIJING_TIME, deadline, deadline_instant
 from pipelines.deadlines.policies import DeadlinePolicy
 from pipelines.ledger.models import Outbox, Run
 from pipelines.ledger.quality_models import Measure
-from pipelines.reporting.batches import of_batch, published_runs
+from pipelines.reporting.batches import first_taken, of_batch, published_runs
 
 # What a measure calls the records whose decision is older than any limit.
 EARLIER = "earlier"
-_OPERATIONS = {"new": "new", "changed": "update"}
 _SOURCE = "profile of figures"
 # SQLite takes 32,766 parameters in a statement; two belong to each day.
 _DAYS_AT_ONCE = 2_000
@@ -77,19 +75,13 @@ def _by_acceptance(
     policy: DeadlinePolicy,
     at: datetime,
 ) -> dict[str, int]:
-    wanted = and_(of_batch(run), Outbox.operation.in_([_OPERATIONS[change] for change in changes]))
+    # A record's first version is new. What a version was sent as says less: after a refusal, a correction is new there.
+    which = true() if "changed" in changes else Outbox.version == 1
+    wanted = and_(of_batch(run), Outbox.act == 0, which)
     if clock.endpoint is not None:
         wanted = and_(wanted, Outbox.endpoint == clock.endpoint)
     days = sorted(ledger.scalars(select(Outbox.decision_date).where(wanted).distinct()))
-    # A version that was refused does not stop the clock of its record: what counts is the first that was taken.
-    other = aliased(Outbox)
-    first_taken = (
-        select(func.min(other.accepted_at))
-        .where(other.endpoint == Outbox.endpoint, other.feed == Outbox.feed, other.record_key == Outbox.record_key)
-        .where(Outbox.operation == _OPERATIONS["new"])
-        .scalar_subquery()
-    )
-    taken = func.coalesce(Outbox.accepted_at, first_taken)
+    taken = func.coalesce(case((Outbox.version == 1, Outbox.accepted_at)), first_taken())
     counts = {"all": 0, "on_time": 0, "late": 0, "open": 0}
     for start in range(0, len(days), _DAYS_AT_ONCE):
         over = [

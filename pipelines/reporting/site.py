@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.repair_rules import load_repair_rules
+from pipelines.engine.drafts import workplace
 from pipelines.engine.duck import Session
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Run
@@ -76,7 +77,9 @@ def build(
     page of a batch whose run folder was cleared stays as it was. Raises :class:`StorageError` when the disk refuses or
     single files of a run are missing.
     """
-    return _Build(session, settings, catalogue, ledger, rules, business_date, progress, withdrawals).run()
+    # Drafts of pages and workbooks; their names begin with a point and have another one.
+    with workplace(settings.reports, "**/.*.*"):
+        return _Build(session, settings, catalogue, ledger, rules, business_date, progress, withdrawals).run()
 
 
 class _Build:

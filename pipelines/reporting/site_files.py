@@ -18,14 +18,14 @@ from pipelines.errors import StorageError
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = ("style.css", "site.js")
 MANIFEST = "manifest.json"
-# Pages hold nothing about anybody and are there to be shown; what else the site keeps is its owner's.
-PAGE, OWN = 0o644, 0o600
 # Raise it when the Python side of the pages says something else with the same templates.
 PAGES_VERSION = 1
 
 
-def write_if_new(path: Path, text: str, mode: int = PAGE) -> bool:
+def write_if_new(path: Path, text: str) -> bool:
     """Write a file beside its place and rename it, unless it holds the same text already; whether it was written.
+
+    Like everything below the home folder it is its owner's alone: who shows the pages to others copies them.
 
     Raises :class:`StorageError` when the disk refuses.
     """
@@ -39,7 +39,6 @@ def write_if_new(path: Path, text: str, mode: int = PAGE) -> bool:
         beside = Path(temporary)
         with os.fdopen(descriptor, "wb") as page:
             page.write(data)
-        beside.chmod(mode)
         beside.replace(path)
     except OSError as error:
         if beside is not None:
@@ -117,7 +116,7 @@ class Manifest:
         settled = None if self.settled_until is None else self.settled_until.isoformat()
         batches = {key: list(vars(entry).values()) for key, entry in sorted(self.batches.items())}
         data = {"templates": self.templates, "settled_until": settled, "batches": batches}
-        write_if_new(folder / ".build" / MANIFEST, json.dumps(data, ensure_ascii=False, separators=(",", ":")), OWN)
+        write_if_new(folder / ".build" / MANIFEST, json.dumps(data, ensure_ascii=False, separators=(",", ":")))
 
 
 class SiteFiles:

@@ -167,7 +167,7 @@ def _deliveries(session: LedgerSession, wanted: ColumnElement[bool] | None) -> I
             *(counted[name] for name in DELIVERY_COUNTS),
         )
         .join(Run, Run.id == Outbox.run)
-        .where(Run.state == "published")
+        .where(Run.state == "published", Outbox.act == 0)
         .group_by(Run.batch_id)
     )
     rows: Any = session.execute(query if wanted is None else query.where(wanted))

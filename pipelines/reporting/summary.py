@@ -109,12 +109,10 @@ def _delivered(batch: FeedFigures) -> list[Text]:
 
 
 def _deadline(batch: FeedFigures) -> Text:
-    """The first deadline of what is still open; when nothing is, the first one of the batch, as met."""
-    first_open, first = batch.earliest_open_deadline, batch.earliest_deadline
+    """The first deadline of what is still open; a batch of which nothing is open may still have been late."""
+    first_open = batch.earliest_open_deadline
     if first_open is not None:
         is_over = first_open < batch.business_date
         note = f" ({batch.counts.overdue:,} overdue)" if is_over else ""
         return Text(f"due {first_open}{note}", "bold red" if is_over else "")
-    if batch.counts.owed and first is not None:
-        return Text(f"due {first}, met", "green")
-    return Text("nothing open", "dim")
+    return Text("nothing open", "green" if batch.counts.owed else "dim")

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Select, exists, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Select, select
 from xlsxwriter import Workbook
 
 from pipelines.catalogue.catalogue import load_catalogue
@@ -20,7 +19,7 @@ from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import DeliveryFinding, Outbox, Run
 from pipelines.ledger.quality_models import Task
 from pipelines.reporting import file_sheets, workbook_pages
-from pipelines.reporting.batches import of_batch
+from pipelines.reporting.batches import of_batch, superseded
 from pipelines.reporting.choices import Choices
 from pipelines.reporting.cover_sheet import cover_sheet
 from pipelines.reporting.file_findings import file_finding_lines
@@ -117,18 +116,11 @@ def write_workbook(
 
 
 def _rejections(run: Run) -> Select[DeliveryFinding]:
-    """What receivers sent back of a batch and nothing has replaced since: a newer version was sent on its own."""
-    newer = aliased(Outbox)
-    replaced = exists().where(
-        newer.endpoint == Outbox.endpoint,
-        newer.feed == Outbox.feed,
-        newer.record_key == Outbox.record_key,
-        newer.version > Outbox.version,
-    )
+    """What receivers sent back of a batch and nothing has replaced since."""
     return (
         select(DeliveryFinding)
         .join(Outbox, Outbox.id == DeliveryFinding.outbox_id)
-        .where(of_batch(run), ~replaced)
+        .where(of_batch(run), ~superseded())
         .order_by(DeliveryFinding.id)
     )
 

@@ -38,12 +38,18 @@ class Judge:
         self._accepted_keys: list[dict[str, object]] = []
         self._next_number = (session.scalar(select(func.max(HeldRecord.id))) or 0) + 1
 
-    def receive(self, package: SentPackage, idempotency_key: str) -> ReceivedPackage:
-        """Store the package, what it changes and a receipt for each of its records."""
+    def receive(
+        self, package: SentPackage, idempotency_key: str, protocol: str, *, some_are_refused: bool = False
+    ) -> ReceivedPackage:
+        """Store the package, what it changes and a receipt for each of its records.
+
+        ``some_are_refused``: every other record, from the first one, is refused for no reason of its own.
+        """
         stored = ReceivedPackage(
             package_id=package.package_id,
             idempotency_key=idempotency_key,
             category=self._category.category,
+            protocol=protocol,
             digest=package.digest(),
             received=len(package.records),
             received_at=self._at,
@@ -52,7 +58,8 @@ class Judge:
         self._session.flush()
         self._look_up(package.records)
         receipts = [
-            self._receipt(stored.package_id, position, record) for position, record in enumerate(package.records)
+            self._receipt(stored.package_id, position, record, spoiled=some_are_refused and position % 2 == 0)
+            for position, record in enumerate(package.records)
         ]
         self._session.flush()
         self._session.execute(insert(IssuedReceipt), receipts)
@@ -80,8 +87,8 @@ class Judge:
         roles = self._category.roles
         return record.data.get(roles.document_number) or "", record.data.get(roles.subject_name) or ""
 
-    def _receipt(self, package_id: str, position: int, record: SentRecord) -> dict[str, object]:
-        result, held, why = self._decide(record)
+    def _receipt(self, package_id: str, position: int, record: SentRecord, *, spoiled: bool) -> dict[str, object]:
+        result, held, why = self._decide(record, spoiled=spoiled)
         return {
             "package_id": package_id,
             "position": position,
@@ -94,22 +101,29 @@ class Judge:
             "upper_id": held.upper_id if held else None,
         }
 
-    def _decide(self, record: SentRecord) -> tuple[str, HeldRecord | None, Refusal | None]:
-        repeated = self._by_key.get(record.idempotency_key)
+    def _decide(self, record: SentRecord, *, spoiled: bool) -> tuple[str, HeldRecord | None, Refusal | None]:
+        repeated = self._by_key.get(record.idempotency_key) or self._held_so(record)
         if repeated is not None:
             return DUPLICATE, repeated, None
+        if spoiled:
+            return REJECTED, None, rules.no_reason()
+        if record.operation in {"WITHDRAW", "OBJECTION_ON", "OBJECTION_OFF"}:
+            return self._act(record)
         why = rules.check(self._category, record.data, self._subjects, self._today)
         if why is not None:
             return REJECTED, None, why
         document = self._document(record)
         twin = self._by_document.get(document)
-        if twin is not None and twin.record_id != record.record_id:
+        if twin is not None and twin.record_id != record.record_id and twin.withdrawn_at is None:
             number = self._category.roles.document_number
             return REJECTED, None, rules.refusal(rules.SAME_DOCUMENT, number, "文书号和行政相对人名称相同的数据已存在")
         held = self._by_record.get(record.record_id)
+        if held is not None and held.withdrawn_at is not None:
+            # What was withdrawn comes back as new only: an update of it is a mistake of the sender.
+            if record.operation == "UPDATE":
+                return REJECTED, None, rules.refusal(rules.RECORD_UNKNOWN, None, "该数据已撤回，不能更新")
+            return ACCEPTED, self._accept(record, held, document), None
         if record.operation == "NEW" and held is not None:
-            if held.content_hash == record.content_hash:
-                return DUPLICATE, held, None
             return (
                 REJECTED,
                 None,
@@ -118,6 +132,34 @@ class Judge:
         if record.operation == "UPDATE" and held is None:
             return REJECTED, None, rules.refusal(rules.RECORD_UNKNOWN, None, "未查询到需要更新的数据")
         return ACCEPTED, self._accept(record, held, document), None
+
+    def _held_so(self, record: SentRecord) -> HeldRecord | None:
+        """The record, if it is held just as it is sent: not every protocol brings the idempotency key."""
+        held = self._by_record.get(record.record_id)
+        if held is None:
+            return None
+        if record.operation == "WITHDRAW":
+            return held if held.withdrawn_at is not None else None
+        if held.withdrawn_at is not None:
+            return None
+        if record.operation in {"OBJECTION_ON", "OBJECTION_OFF"}:
+            return held if held.objection == (record.operation == "OBJECTION_ON") else None
+        return held if held.content_hash == record.content_hash else None
+
+    def _act(self, record: SentRecord) -> tuple[str, HeldRecord | None, Refusal | None]:
+        held = self._by_record.get(record.record_id)
+        if held is None:
+            return REJECTED, None, rules.refusal(rules.RECORD_UNKNOWN, None, "未查询到需要办理的数据")
+        if record.operation == "WITHDRAW":
+            held.withdrawn_at, held.withdrawn_reason = self._at, record.reason
+            held.objection = False
+        else:
+            if held.withdrawn_at is not None:
+                return REJECTED, None, rules.refusal(rules.RECORD_UNKNOWN, None, "该数据已撤回")
+            held.objection = record.operation == "OBJECTION_ON"
+        self._by_key[record.idempotency_key] = held
+        self._accepted_keys.append({"idempotency_key": record.idempotency_key, "record": held.id})
+        return ACCEPTED, held, None
 
     def _accept(self, record: SentRecord, held: HeldRecord | None, document: tuple[str, str]) -> HeldRecord:
         if held is None:
@@ -141,6 +183,7 @@ class Judge:
             held.data = record.data
             held.updates += 1
             held.updated_at = self._at
+            held.withdrawn_at = held.withdrawn_reason = None
         self._by_key[record.idempotency_key] = held
         self._by_record[record.record_id] = held
         self._by_document[document] = held

@@ -20,13 +20,17 @@ class Message(BaseModel):
 
 
 class SentRecord(Message):
-    """One record of a package; ``data`` maps field codes to text."""
+    """One record of a package; ``data`` maps field codes to text.
+
+    ``IMPORT`` is for protocols that know no difference between a new record and a changed one.
+    """
 
     record_id: Key = Field(alias="recordId")
-    operation: Literal["NEW", "UPDATE"]
+    operation: Literal["NEW", "UPDATE", "IMPORT", "WITHDRAW", "OBJECTION_ON", "OBJECTION_OFF"]
+    reason: str | None = Field(default=None, max_length=20)
     idempotency_key: Key = Field(alias="idempotencyKey")
     content_hash: Key = Field(alias="contentHash")
-    data: dict[str, str | None] = Field(min_length=1)
+    data: dict[str, str | None]
 
 
 class SentPackage(Message):

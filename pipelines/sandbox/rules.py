@@ -27,6 +27,7 @@ FIELD_MISSING = "1014"
 SAME_DOCUMENT = "1015"
 NOT_ALLOWED = "1016"
 RECORD_UNKNOWN = "1017"
+NO_REASON = "1099"
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
@@ -58,6 +59,11 @@ def check(category: Category, data: Mapping[str, str | None], subjects: Subjects
 def refusal(rule: str, field: str | None, description: str) -> Refusal:
     """A refusal with the message form of the known platforms."""
     return Refusal(rule, field, f"验证规则代码:{rule};错误描述:{description}")
+
+
+def no_reason() -> Refusal:
+    """What a sender is told who has done nothing wrong."""
+    return refusal(NO_REASON, None, "系统繁忙，该数据未处理")
 
 
 def _unknown_field(category: Category, data: Mapping[str, str | None]) -> Refusal | None:

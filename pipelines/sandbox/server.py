@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -12,20 +14,43 @@ from fastapi import FastAPI
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.errors import DeliveryError
 from pipelines.sandbox.app import create_app
+from pipelines.sandbox.certificates import make_certificates, tls_context
+from pipelines.sandbox.misbehaviour import Misbehaviour
+from pipelines.sandbox.other_ways import SftpWay, TablesWay, other_ways
 from pipelines.settings import Settings
 
 
 class AnnouncedServer(uvicorn.Server):
-    """A server that writes its port to a file once it answers, and takes the file away when it stops."""
+    """A server that says so once it answers: to ``ready``, with its address, and in a file that holds its port.
 
-    def __init__(self, app: FastAPI, listening: socket.socket, port_file: Path | None = None) -> None:
-        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+    The file is taken away when it stops. With ``tls`` it speaks HTTPS only.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        listening: socket.socket,
+        port_file: Path | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        ready: Callable[[str], None] = lambda _url: None,
+    ) -> None:
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+        if tls is not None:
+            config.ssl_context_factory = lambda _config, _default: tls
+        super().__init__(config)
         self._listening = listening
         self._port_file = port_file
+        self._ready = ready
 
     @property
     def port(self) -> int:
         return int(self._listening.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        host = self._listening.getsockname()[0]
+        return f"{'https' if self.config.is_ssl else 'http'}://{host}:{self.port}"
 
     def run_here(self) -> None:
         """Serve until asked to stop."""
@@ -33,7 +58,10 @@ class AnnouncedServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self._port_file is not None and self.started:
+        if not self.started:
+            return
+        self._ready(self.url)
+        if self._port_file is not None:
             # Whoever waits for the file must never read half of it.
             draft = self._port_file.with_name(f".{self._port_file.name}.{os.getpid()}")
             draft.write_text(f"{self.port}\n", encoding="ascii")
@@ -53,10 +81,17 @@ def serve(
     subjects: Path | None,
     token: str,
     port_file: Path | None = None,
+    *,
+    certificates: Path | None = None,
+    sftp: SftpWay | None = None,
+    tables: TablesWay | None = None,
+    ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Run the receiver for the categories of this installation until it is told to stop (SIGINT, SIGTERM).
 
-    ``port`` 0 takes any free port; ``port_file`` receives the number as soon as the receiver answers.
+    ``port`` 0 takes any free port; ``port_file`` receives the number as soon as the receiver answers, and ``ready`` is
+    told for people where that is. With a folder for ``certificates`` it makes new ones there and speaks HTTPS. Files
+    over ``sftp`` and front-end ``tables`` come to the same desk.
     Raises :class:`DeliveryError` for a missing token or an address that is taken.
     """
     if not token:
@@ -64,9 +99,21 @@ def serve(
     if port_file is not None:
         port_file.parent.mkdir(parents=True, exist_ok=True)
         port_file.unlink(missing_ok=True)
-    app = create_app(store, load_catalogue(Settings()).categories, token, subjects=subjects)
-    with listen(host, port) as listening:
-        AnnouncedServer(app, listening, port_file).run_here()
+    misbehaviour = Misbehaviour()
+    categories = load_catalogue(Settings()).categories
+    app = create_app(store, categories, token, subjects=subjects, misbehaviour=misbehaviour)
+    tls = None
+    if certificates is not None:
+        make_certificates(certificates)
+        tls = tls_context(certificates, misbehaviour)
+    with other_ways(app.state.desk, token, sftp, tables) as lines, listen(host, port) as listening:
+
+        def announce(url: str) -> None:
+            ready(f"The receiver answers at {url}; its page is {url}/ (Ctrl-C stops it).")
+            for line in lines:
+                ready(line)
+
+        AnnouncedServer(app, listening, port_file, tls=tls, ready=announce).run_here()
 
 
 def listen(host: str, port: int) -> socket.socket:

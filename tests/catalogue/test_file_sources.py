@@ -39,10 +39,10 @@ def load(tmp_path: Path, text: str, model: type[BaseModel] = FolderSource) -> Ba
         ("complete:\n  stable_seconds: -1\n", 4, "greater than or equal to 0"),
         ("afterwards:\n  do: move\n", 3, "move needs a folder"),
         ("afterwards:\n  do: move\n  folder: ../done\n", 5, "must stay below"),
-        ("afterwards:\n  do: move\n  folder: dept/{date}/\n", 1, "files moved there would be found again"),
+        ("afterwards:\n  do: move\n  folder: dept/{date}/\n", 3, "files moved there would be found again"),
         ("afterwards:\n  do: rename\n  suffix: a/b\n", 5, "suffix"),
         ("pattern: sub/*.csv\n", 3, "folders belong into path"),
-        ("dated_by: column\n", 1, "dated_by: column needs date_column"),
+        ("dated_by: column\n", 3, "dated_by: column needs date_column"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, extra: str, line: int, problem: str) -> None:

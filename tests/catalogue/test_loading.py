@@ -55,6 +55,13 @@ def test_categories_say_what_the_field_tables_say(shared: Path, category: str, t
         ("categories/administrative_licence.yaml", "  - code: XK_XDR_LB", "  - code: XK_XDR_MC", "twice"),
         ("code_lists/penalty_class.yaml", 'code: "1"', 'code: "0"', "two entries"),
         ("endpoints/province_sandbox.yaml", "protocol: rest", "protocol: carrier_pigeon", "protocol"),
+        ("endpoints/province_sandbox.yaml", "url: http://", "url: ftp://", "begins with https://"),
+        ("endpoints/province_sandbox.yaml", "url: http://", "url: http://me:hidden@", "user or password"),
+        ("endpoints/province_sandbox.yaml", "/{package}/", "/{packet}/", "{packet}"),
+        ("endpoints/province_sandbox.yaml", '"%Y/%m/%d"', '"%Y/%M/%d"', "%M"),
+        ("endpoints/province_sandbox.yaml", "_variable: GUIJI_PROVINCE_TOKEN", "_variable: t0k-en", "variable"),
+        ("endpoints/province_sandbox.yaml", 'accepted: ["1"]', 'accepted: ["4"]', "two meanings"),
+        ("endpoints/province_sandbox.yaml", "package_size: 500", "fields: {x_licence: {}}", "x_licence"),
         ("code_lists/penalty_class.yaml", "title: 处罚类别", "title: '处罚' 类别", "not valid YAML"),
     ],
 )
@@ -67,6 +74,22 @@ def test_a_typo_is_named_with_file_and_line(schemas: Path, file: str, old: str, 
     assert caught.value.line is not None
     assert abs(caught.value.line - line) <= 1
     assert caught.value.remedy
+
+
+def test_two_files_never_describe_one_endpoint(schemas: Path) -> None:
+    path = schemas / "endpoints/province_sandbox.yaml"
+    path.with_name("second.yaml").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(CatalogueError, match="describes the endpoint province_sandbox already"):
+        load(schemas)
+
+
+def test_a_day_that_is_in_no_calendar_is_named_with_its_line(schemas: Path) -> None:
+    path = schemas / "endpoints/province_sandbox.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "since: [2026-06-30, {until: 2026-06-31}]\n", encoding="utf-8")
+    with pytest.raises(CatalogueError, match="mend the date") as caught:
+        load(schemas)
+    assert caught.value.line == text.count("\n") + 1
 
 
 def test_a_field_that_a_feed_invents_is_named(schemas: Path) -> None:

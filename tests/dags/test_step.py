@@ -6,10 +6,12 @@ import traceback
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from sqlalchemy.exc import OperationalError
 from step import step
 
 from pipelines.errors import (
     BatchHeldError,
+    CalendarError,
     CatalogueError,
     ConservationError,
     DeliveryError,
@@ -30,7 +32,7 @@ def fail_with(error: BaseException) -> AirflowException:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", [CatalogueError, ExtractError, BatchHeldError, ConservationError])
+@pytest.mark.parametrize("kind", [CatalogueError, CalendarError, ExtractError, BatchHeldError, ConservationError])
 def test_what_no_retry_can_mend_fails_at_once(kind: type[GuijiError]) -> None:
     failure = fail_with(kind("it is so", remedy="do that", file="inbox/a.csv", line=7))
     assert isinstance(failure, AirflowFailException)
@@ -51,6 +53,13 @@ def test_an_unforeseen_failure_says_where_but_not_what() -> None:
     assert "张三" not in printed
     assert str(failure).startswith("ValueError at ")
     assert "in work" in str(failure)
+
+
+def test_a_ledger_that_cannot_be_reached_is_tried_again_and_its_address_is_not_told() -> None:
+    failure = fail_with(OperationalError("INSERT", {"name": "张三"}, Exception("postgresql://guiji:secret@db is down")))
+    assert not isinstance(failure, AirflowFailException)
+    assert str(failure).startswith("OperationalError at ")
+    assert "secret" not in str(failure)
 
 
 def test_no_stack_trace_of_the_first_error_is_dragged_along() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
 from datetime import date, timedelta
@@ -43,21 +42,6 @@ def load(root: Path, **files: str) -> WorkingCalendar:
     for name, text in files.items():
         (root / "schemas" / "calendars" / f"{name}.yaml").write_text(text, encoding="utf-8")
     return load_calendar(Settings(root=root))
-
-
-def test_every_day_of_twenty_years_against_the_notices(shared: Path) -> None:
-    with (shared / "real/reference/holidays_cn_2007_2026.csv").open(encoding="utf-8-sig", newline="") as file:
-        kinds = {date.fromisoformat(row["date"]): row["kind"] for row in csv.DictReader(file)}
-    calendar = load_calendar(Settings())
-    day, different = date(2007, 1, 1), []
-    while day <= date(2026, 12, 31):
-        kind = kinds.get(day)
-        expected = kind == "makeup_work" or (kind is None and day.weekday() < 5)
-        if calendar.is_working_day(day) != expected:
-            different.append(day)
-        day += DAY
-    assert different == []
-    assert {kind: list(kinds.values()).count(kind) for kind in set(kinds.values())} == {"off": 545, "makeup_work": 133}
 
 
 def test_a_year_without_a_notice_is_unknown_and_an_error() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,29 +29,9 @@ CALENDAR = load_calendar(Settings())
 POLICY = load_policy(Settings())
 DAY = timedelta(days=1)
 
-EXAMPLES = {
-    "2025-03-03": "2025-03-12",
-    "2024-09-13": "2024-09-25",
-    "2024-09-26": "2024-10-11",
-    "2024-09-30": "2024-10-15",
-    "2024-12-31": "2025-01-10",
-    "2025-01-20": "2025-02-05",
-    "2025-01-24": "2025-02-10",
-    "2025-01-26": "2025-02-11",  # a Sunday of make-up work
-    "2025-01-28": "2025-02-12",  # a holiday
-    "2025-04-27": "2025-05-09",
-    "2025-09-26": "2025-10-13",
-    "2025-09-28": "2025-10-14",
-    "2025-09-30": "2025-10-16",
-    "2025-10-11": "2025-10-21",
-    "2026-02-06": "2026-02-24",
-    "2026-02-13": "2026-03-02",
-    "2026-02-14": "2026-03-03",
-    "2026-04-30": "2026-05-13",
-    "2026-09-30": "2026-10-15",
-    "2020-01-23": "2020-02-11",  # Spring Festival extended on 27 January
-    "2018-12-29": "2019-01-10",
-}
+# The published examples of the domain reference (5.2).
+with (Path(__file__).parent / "vectors.csv").open(encoding="utf-8", newline="") as _file:
+    EXAMPLES = {row["decision_date"]: row["deadline"] for row in csv.DictReader(_file)}
 
 
 def policy(working_days: int, count_start_day: bool) -> DeadlinePolicy:
@@ -78,24 +60,77 @@ def test_published_examples(decision: str, expected: str) -> None:
     assert deadline(CALENDAR, POLICY, date.fromisoformat(decision)) == Deadline(date.fromisoformat(expected))
 
 
+YEARS = range(2024, 2028)
+EVERY_DAY = st.dates(date(min(YEARS) - 1, 11, 1), date(max(YEARS) + 1, 2, 28))
+
+
+@st.composite
+def calendars(draw: st.DrawFn) -> WorkingCalendar:
+    """Any days off and make-up days, in years of which any may be unknown."""
+    exceptions = draw(st.dictionaries(EVERY_DAY, st.booleans(), max_size=60))
+    long_holiday = draw(EVERY_DAY)
+    exceptions |= {long_holiday + DAY * step: False for step in range(draw(st.integers(0, 40)))}
+    return WorkingCalendar(exceptions, draw(st.sets(st.sampled_from(YEARS))))
+
+
+def policies_of_any_length() -> st.SearchStrategy[DeadlinePolicy]:
+    return st.builds(policy, st.integers(1, 30), st.booleans())
+
+
 @settings(deadline=None)
-@given(
-    decision=st.dates(date(1949, 10, 1), date(2100, 12, 31)),
-    working_days=st.integers(1, 30),
-    count_start_day=st.booleans(),
-)
+@given(calendar=calendars(), rule=policies_of_any_length(), decision=EVERY_DAY)
 def test_every_way_agrees_with_counting_on_the_fingers(
-    decision: date, working_days: int, count_start_day: bool
+    calendar: WorkingCalendar, rule: DeadlinePolicy, decision: date
 ) -> None:
-    rule = policy(working_days, count_start_day)
-    expected = slow_deadline(CALENDAR, rule, decision)
-    assert deadline(CALENDAR, rule, decision) == expected
-    (row,) = deadline_table(CALENDAR, rule, decision, decision).to_pylist()
-    assert (row["deadline"], row["provisional"], row["needs_year"]) == (
-        expected.date,
-        expected.provisional,
-        expected.needs_year,
-    )
+    expected = slow_deadline(calendar, rule, decision)
+    assert deadline(calendar, rule, decision) == expected
+    last = decision + DAY * 40
+    rows = deadline_table(calendar, rule, decision, last).to_pylist()
+    assert [row["decision_date"] for row in rows] == [decision + DAY * step for step in range(41)]
+    for row in rows:
+        slow = slow_deadline(calendar, rule, row["decision_date"])
+        assert (row["deadline"], row["provisional"], row["needs_year"]) == (
+            slow.date,
+            slow.provisional,
+            slow.needs_year,
+        )
+
+
+@settings(deadline=None)
+@given(calendar=calendars(), rule=policies_of_any_length(), decision=EVERY_DAY)
+def test_the_working_days_up_to_a_deadline_are_those_of_the_limit(
+    calendar: WorkingCalendar, rule: DeadlinePolicy, decision: date
+) -> None:
+    end = deadline(calendar, rule, decision).date
+    before_the_first = decision - DAY if rule.count_start_day else decision
+    assert calendar.working_days_between(before_the_first, end) == rule.working_days
+    assert calendar.working_days_between(before_the_first, end - DAY) == rule.working_days - 1
+    assert calendar.estimate(end)
+
+
+@settings(deadline=None)
+@given(calendar=calendars(), one=EVERY_DAY, other=EVERY_DAY)
+def test_working_days_between_two_days_are_counted_one_by_one(
+    calendar: WorkingCalendar, one: date, other: date
+) -> None:
+    later = [day for day in (one + DAY * step for step in range(2000)) if one < day <= other]
+    assert calendar.working_days_between(one, other) == len([day for day in later if calendar.estimate(day)])
+
+
+@given(end=EVERY_DAY, seconds=st.integers(-200_000, 200_000))
+def test_late_is_what_comes_on_a_later_day_in_china(end: date, seconds: int) -> None:
+    received = datetime.combine(end, datetime.min.time(), BEIJING_TIME) + timedelta(seconds=seconds)
+    assert is_late(received.astimezone(UTC), end) == (received.date() > end)
+
+
+@given(calendar=calendars(), decision=EVERY_DAY, days=st.integers(1, 30))
+def test_counting_the_day_of_the_decision_never_gives_more_time(
+    calendar: WorkingCalendar, decision: date, days: int
+) -> None:
+    counted = deadline(calendar, policy(days, True), decision).date
+    not_counted = deadline(calendar, policy(days, False), decision).date
+    assert counted <= not_counted
+    assert (counted == not_counted) == (not calendar.estimate(decision))
 
 
 @pytest.mark.parametrize("count_start_day", [False, True])

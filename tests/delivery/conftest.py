@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from pipelines.catalogue.catalogue import Catalogue, load_catalogue
 from pipelines.catalogue.endpoints import Endpoint
 from pipelines.delivery.deliver import DeliveryResult, deliver
+from pipelines.delivery.rest import RestAdapter
 from pipelines.ledger.database import migrate, open_ledger
 from pipelines.settings import Settings
 
@@ -119,12 +120,11 @@ def send(endpoint: Endpoint, catalogue: Catalogue, receiver: Receiver) -> Delive
     def run(shop: Shop, *, token: str = TOKEN, **changes: object) -> DeliveryResult:
         return deliver(
             shop.ledger,
-            endpoint.model_copy(update=changes),
+            changed := endpoint.model_copy(update=changes),
+            RestAdapter(changed, receiver.url, token),
             catalogue.categories,
             shop.load,
-            token,
             Clock(),
-            url=receiver.url,
         )
 
     return run

@@ -21,6 +21,7 @@ from sqlalchemy import event
 
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.catalogue.endpoints import Endpoint
+from pipelines.delivery.adapters import open_adapter
 from pipelines.delivery.deliver import deliver
 from pipelines.errors import GuijiError, RunConflictError
 from pipelines.ledger.database import open_ledger
@@ -56,13 +57,13 @@ def child(at: int, ledger_url: str, url: str, description: str, records: Path) -
     httpx.Client.send = doomed_send  # type: ignore[method-assign]
     stored = pickle.loads(records.read_bytes())  # noqa: S301 - written by the test beside
     try:
+        endpoint = Endpoint.model_validate_json(description).model_copy(update={"url": url, "url_variable": None})
         deliver(
             ledger,
-            Endpoint.model_validate_json(description),
+            endpoint,
+            open_adapter(endpoint, {endpoint.secret_variable: "letmein-letmein"}),
             load_catalogue(Settings()).categories,
             lambda _category, keys: {key: stored[key] for key in keys},
-            "letmein-letmein",
-            url=url,
         )
     except RunConflictError as error:
         return error.exit_code

@@ -16,6 +16,7 @@ import httpx
 from sqlalchemy import select
 
 from pipelines.catalogue.catalogue import Catalogue
+from pipelines.catalogue.endpoints import FAMILY
 from pipelines.delivery.deliver import DeliveryResult
 from pipelines.ledger.database import Ledger
 from pipelines.ledger.models import Batch, ConsolidatedRun, Outbox, Run
@@ -87,6 +88,8 @@ class Shop:
         deadline: date = date(2026, 11, 23),
         category: str = "administrative_penalty",
         stored: bool = True,
+        act: int = 0,
+        reason: str | None = None,
         **changes: object,
     ) -> int:
         """Put one record version into the record store and the outbox; returns the outbox id."""
@@ -121,12 +124,15 @@ class Shop:
                 record_key=key(name),
                 version=version,
                 content_hash=key(repr(sorted(data.items()))),
+                act=act,
+                family=FAMILY[operation],
                 operation=operation,
+                reason=reason,
                 business_date=date(2026, 11, 19),
                 decision_date=date(2026, 11, 12),
                 deadline=deadline,
                 deadline_provisional=False,
-                idempotency_key=key(f"{category} {name} {version}"),
+                idempotency_key=key(f"{category} {name} {version}" + (f" {act}" if act else "")),
                 queued_at=NOW,
             )
             session.add(row)
@@ -134,6 +140,10 @@ class Shop:
             if stored:
                 self.records[feed, row.record_key, version] = data
             return row.id
+
+    def withdraw(self, name: str, *, act: int = 1, category: str = "administrative_penalty") -> int:
+        """Owe the endpoint the withdrawal of a record; returns the outbox id."""
+        return self.queue(name, operation="withdraw", act=act, reason="revoked", category=category)
 
     def load(self, _category: str, keys: Sequence[tuple[str, str, int]]) -> dict[tuple[str, str, int], dict[str, Any]]:
         self.loads += 1

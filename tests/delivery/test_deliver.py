@@ -6,15 +6,17 @@ from datetime import date
 from typing import Any
 
 import pytest
-from delivery_shop import Deliver, Receiver, Shop, key
+from delivery_shop import TOKEN, Deliver, Receiver, Shop, key
 
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.endpoints import Endpoint
 from pipelines.delivery.deliver import deliver
 from pipelines.delivery.exclusive import exclusive
-from pipelines.delivery.outbox import package_id
+from pipelines.delivery.packages import package_id
+from pipelines.delivery.rest import RestAdapter
 from pipelines.errors import DeliveryError, RunConflictError
 from pipelines.ledger.models import Attempt, DeliveryFinding, Outbox, Package, Receipt
+from pipelines.sandbox.misbehaviour import Ration
 
 
 def outcomes(shop: Shop) -> list[str]:
@@ -171,11 +173,13 @@ def test_a_receiver_that_is_down_loses_nothing(shop: Shop, receiver: Receiver, s
 
 def test_500_then_well(small_shop: Shop, receiver: Receiver, send: Deliver) -> None:
     small_shop.queue("a")
-    receiver.misbehaviour.fail_submits = 2
+    receiver.misbehaviour.set("fail_before", Ration(times=2))
     assert send(small_shop).accepted == 1
     assert outcomes(small_shop) == [
         "submit broken 500",
+        "inquire answered",
         "submit broken 500",
+        "inquire answered",
         "submit answered 202",
         "receipts answered",
     ]
@@ -184,7 +188,7 @@ def test_500_then_well(small_shop: Shop, receiver: Receiver, send: Deliver) -> N
 def test_500_for_one_package_lets_the_others_pass(small_shop: Shop, receiver: Receiver, send: Deliver) -> None:
     for number in range(4):
         small_shop.queue(f"p{number}")
-    receiver.misbehaviour.fail_submits = 3
+    receiver.misbehaviour.set("fail_before", Ration(times=3))
     result = send(small_shop, package_size=2)
     assert (result.accepted, result.waiting) == (2, 2)
     assert [package.reason for package in result.failed_packages] == ["HTTP 500 after all attempts"]
@@ -194,28 +198,26 @@ def test_500_for_one_package_lets_the_others_pass(small_shop: Shop, receiver: Re
 def test_500_for_ever_ends_in_a_clear_error(small_shop: Shop, receiver: Receiver, send: Deliver) -> None:
     for number in range(4):
         small_shop.queue(f"p{number}")
-    receiver.misbehaviour.fail_submits = 99
+    receiver.misbehaviour.set("fail_before", Ration())
     with pytest.raises(DeliveryError, match=r"HTTP 500.*4 record versions stay queued"):
         send(small_shop, package_size=1)
-    assert outcomes(small_shop) == ["submit broken 500"] * 6
+    submissions = [outcome for outcome in outcomes(small_shop) if outcome.startswith("submit")]
+    assert submissions == ["submit broken 500"] * 6
 
 
 def test_429_is_waited_out_as_long_as_the_receiver_asks(
     small_shop: Shop, receiver: Receiver, endpoint: Endpoint, catalogue: Catalogue
 ) -> None:
     small_shop.queue("a")
-    receiver.misbehaviour.fail_submits = 1
-    receiver.misbehaviour.fail_status = 429
-    receiver.misbehaviour.retry_after = "7"
+    receiver.misbehaviour.set("busy", Ration(times=1, seconds=7))
     pauses: list[float] = []
     patient = endpoint.model_copy(update={"receipt_wait_seconds": 30.0})
     result = deliver(
         small_shop.ledger,
         patient,
+        RestAdapter(patient, receiver.url, TOKEN),
         catalogue.categories,
         small_shop.load,
-        "letmein-letmein",
-        url=receiver.url,
         sleep=pauses.append,
     )
     assert result.accepted == 1
@@ -226,9 +228,7 @@ def test_429_for_longer_than_a_run_may_wait_ends_the_run_at_once(
     small_shop: Shop, receiver: Receiver, send: Deliver
 ) -> None:
     small_shop.queue("a")
-    receiver.misbehaviour.fail_submits = 9
-    receiver.misbehaviour.fail_status = 429
-    receiver.misbehaviour.retry_after = "3600"
+    receiver.misbehaviour.set("busy", Ration(seconds=3600))
     with pytest.raises(DeliveryError, match="come back in 3600 s"):
         send(small_shop)
     assert outcomes(small_shop) == ["submit busy 429"]
@@ -253,17 +253,16 @@ def test_a_time_out_after_the_receiver_stored_the_package_doubles_nothing(
 ) -> None:
     for number in range(3):
         shop.queue(f"p{number}")
-    receiver.misbehaviour.lose_answers = 1
-    receiver.misbehaviour.lose_seconds = 1.0
+    receiver.misbehaviour.set("lose_answer", Ration(times=1, seconds=1.0))
     result = send(shop, timeout_seconds=0.4)
     assert (result.accepted, result.duplicate) == (3, 0)
-    assert outcomes(shop)[:2] == ["submit ambiguous", "submit answered 202"]
+    assert outcomes(shop)[:2] == ["submit ambiguous", "inquire answered"]
     assert [line["updates"] for line in receiver.held()] == [0, 0, 0]
 
 
 def test_receipts_that_take_their_time_are_waited_for(small_shop: Shop, receiver: Receiver, send: Deliver) -> None:
     small_shop.queue("a")
-    receiver.misbehaviour.processing_polls = 3
+    receiver.misbehaviour.set("processing", Ration(times=3))
     assert send(small_shop).accepted == 1
 
 
@@ -271,17 +270,17 @@ def test_receipts_that_do_not_come_leave_the_package_for_the_next_run(
     small_shop: Shop, receiver: Receiver, send: Deliver
 ) -> None:
     small_shop.queue("a")
-    receiver.misbehaviour.processing_polls = 999
+    receiver.misbehaviour.set("processing", Ration())
     result = send(small_shop)
     assert (result.sent, result.accepted, result.waiting, result.failed_packages) == (1, 0, 1, ())
-    receiver.misbehaviour.processing_polls = 0
+    receiver.misbehaviour.set("processing", None)
     result = send(small_shop)
     assert (result.sent, result.accepted, result.waiting) == (0, 1, 0)
 
 
 def test_a_receiver_that_forgot_a_package_gets_it_again(small_shop: Shop, receiver: Receiver, send: Deliver) -> None:
     identity = small_shop.queue("a")
-    receiver.misbehaviour.processing_polls = 999
+    receiver.misbehaviour.set("processing", Ration())
     send(small_shop)
     receiver.stop()
     receiver._store.unlink()
@@ -342,20 +341,21 @@ def test_a_receiver_that_takes_nothing_at_all_rejects_nothing(
 ) -> None:
     for number in range(30):
         small_shop.queue(f"p{number}")
-    receiver.misbehaviour.fail_submits = 999
-    receiver.misbehaviour.fail_status = 422
+    receiver.misbehaviour.set("fail_before", Ration(status=422))
     with pytest.raises(DeliveryError, match="refuses every package"):
         send(small_shop, package_size=30)
     assert all(row.rejected_at is None for row in small_shop.rows())
     assert small_shop.rows(DeliveryFinding) == []
-    receiver.misbehaviour.fail_submits = 0
+    receiver.misbehaviour.behave()
     assert send(small_shop).accepted == 30
 
 
-def test_a_wrong_path_is_told_and_loses_nothing(small_shop: Shop, send: Deliver) -> None:
+def test_a_wrong_path_is_told_and_loses_nothing(small_shop: Shop, send: Deliver, endpoint: Endpoint) -> None:
     small_shop.queue("a")
+    assert endpoint.rest is not None
+    mistaken = endpoint.rest.model_copy(update={"submit_path": "/nowhere/{category}"})
     with pytest.raises(DeliveryError, match=r"HTTP 404.*stays queued.*province_sandbox\.yaml"):
-        send(small_shop, submit_path="/nowhere/{category}")
+        send(small_shop, rest=mistaken)
     assert send(small_shop).accepted == 1
 
 
@@ -387,11 +387,10 @@ def test_progress_ends_at_the_total(
     deliver(
         small_shop.ledger,
         endpoint,
+        RestAdapter(endpoint, receiver.url, TOKEN),
         catalogue.categories,
         small_shop.load,
-        "letmein-letmein",
         progress=lambda settled, total: told.append((settled, total)),
-        url=receiver.url,
     )
     assert told == sorted(told)
     assert told[-1] == (9, 9)

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from pipelines.catalogue.catalogue import Catalogue
 from pipelines.catalogue.endpoints import Endpoint, Retry
 from pipelines.delivery.backoff import delay
-from pipelines.delivery.outbox import package_id
-from pipelines.delivery.payload import PayloadError, record_data, record_message
+from pipelines.delivery.packages import package_id
+from pipelines.delivery.payload import PayloadError, record_data, renamed
 
 PERSON = PENALTY | {"CF_XDR_ZJLX": "护照号", "CF_XDR_ZJHM": "E00000000"}
 
@@ -90,17 +90,12 @@ def test_amounts_keep_their_value_and_never_get_an_exponent(
     assert "E" not in data["CF_NR_FK"].upper()
 
 
-def test_the_message_of_a_record() -> None:
-    message = record_message(
-        record_key="r", operation="update", idempotency_key="k", content_hash="h", data={"CF_WSH": "1"}
-    )
-    assert message == {
-        "recordId": "r",
-        "operation": "UPDATE",
-        "idempotencyKey": "k",
-        "contentHash": "h",
-        "data": {"CF_WSH": "1"},
-    }
+def test_fields_get_the_names_of_the_endpoint_per_category(catalogue: Catalogue, endpoint: Endpoint) -> None:
+    penalty, licence = (catalogue.categories[f"administrative_{name}"] for name in ("penalty", "licence"))
+    other = endpoint.model_copy(update={"fields": {"administrative_penalty": {"CF_WSH": "wsh"}}})
+    data = {"CF_WSH": "1", "CF_SY": "2"}
+    assert renamed(data, penalty, other) == {"wsh": "1", "CF_SY": "2"}
+    assert renamed(data, licence, other) == data
 
 
 def test_a_package_id_depends_on_what_is_inside_and_not_on_its_order() -> None:

@@ -15,17 +15,33 @@ import httpx
 import pytest
 from delivery_shop import NOW, TOKEN, Deliver, Shop, key
 
-from pipelines.catalogue.catalogue import Catalogue
+from pipelines.catalogue.catalogue import Catalogue, load_catalogue
 from pipelines.catalogue.endpoints import Endpoint
-from pipelines.delivery.address import endpoint_token, endpoint_url
+from pipelines.delivery.adapter import Message, OutgoingPackage
+from pipelines.delivery.address import endpoint_secret, endpoint_url
 from pipelines.delivery.deliver import DeliveryResult, deliver
-from pipelines.delivery.outbox import package_id
-from pipelines.delivery.replies import PackageRefusedError, PackageUnknownError, ReceiptReply, Trouble
-from pipelines.delivery.rest import OutgoingPackage, RestAdapter, retry_after
+from pipelines.delivery.packages import package_id
+from pipelines.delivery.replies import PackageRefusedError, PackageUnknownError, ReceiptReply, Receipts, Trouble
+from pipelines.delivery.rest import RestAdapter, clock_difference, retry_after
 from pipelines.errors import DeliveryError
 from pipelines.ledger.models import DeliveryFinding, Outbox, Package
+from pipelines.settings import Settings
 
-PACKAGE = OutgoingPackage("package-1", "administrative_penalty", NOW, [{"recordId": "r1"}, {"recordId": "r2"}])
+MESSAGES = (
+    Message(1, "r1", "new", None, "k1", "h1", None, {"CF_WSH": "1"}),
+    Message(2, "r2", "update", None, "k2", "h2", "U2", {"CF_WSH": "2"}),
+)
+PACKAGE = OutgoingPackage(
+    package_id="package-1",
+    reference="package-1",
+    category=load_catalogue(Settings()).categories["administrative_penalty"],
+    family="content",
+    shape="",
+    created_at=NOW,
+    offered=False,
+    records=len(MESSAGES),
+    messages=MESSAGES,
+)
 TAKEN = {"packageId": "package-1", "received": 2}
 
 
@@ -87,7 +103,22 @@ def test_what_is_sent(script: Script, adapter: RestAdapter) -> None:
     assert json.loads(body) == {
         "packageId": "package-1",
         "sentAt": "2026-11-20T01:02:03+00:00",
-        "records": [{"recordId": "r1"}, {"recordId": "r2"}],
+        "records": [
+            {
+                "recordId": "r1",
+                "operation": "NEW",
+                "idempotencyKey": "k1",
+                "contentHash": "h1",
+                "data": {"CF_WSH": "1"},
+            },
+            {
+                "recordId": "r2",
+                "operation": "UPDATE",
+                "idempotencyKey": "k2",
+                "contentHash": "h2",
+                "data": {"CF_WSH": "2"},
+            },
+        ],
     }
 
 
@@ -154,16 +185,17 @@ def test_receipts(script: Script, adapter: RestAdapter) -> None:
     script.say(200, {"packageId": "package-1", "state": "done", "receipts": lines})
     script.say(404)
     script.say(200, {"packageId": "package-2", "state": "done", "receipts": lines})
-    assert adapter.receipts("package-1") is None
-    replies = adapter.receipts("package-1")
-    assert replies is not None
+    assert adapter.receipts(PACKAGE) == Receipts([], complete=False)
+    done = adapter.receipts(PACKAGE)
+    replies = done.replies
+    assert done.complete
     assert [reply.meaning for reply in replies] == ["accepted", "rejected", "duplicate", "other"]
     assert replies[1] == ReceiptReply("r2", "k2", "2", "rejected", "1001", "F", "M", None)
     assert script.requests[0][:2] == ("GET", "/api/v1/packages/package-1/receipts")
     with pytest.raises(PackageUnknownError):
-        adapter.receipts("package-1")
+        adapter.receipts(PACKAGE)
     with pytest.raises(Trouble, match="another package"):
-        adapter.receipts("package-1")
+        adapter.receipts(PACKAGE)
 
 
 def test_nobody_there_and_nobody_answering(endpoint: Endpoint) -> None:
@@ -212,6 +244,20 @@ def test_retry_after(text: str, seconds: int | None) -> None:
     assert told == (None if seconds is None else timedelta(seconds=seconds))
 
 
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [
+        ("Fri, 20 Nov 2026 01:02:33 GMT", ""),
+        ("Fri, 20 Nov 2026 01:12:03 GMT", " (its clock and ours differ by 600 s)"),
+        ("Thu, 19 Nov 2026 01:02:03 GMT", " (its clock and ours differ by 86400 s)"),
+        ("today", ""),
+        ("", ""),
+    ],
+)
+def test_a_refused_signature_may_come_from_clocks_that_differ(date: str, told: str) -> None:
+    assert clock_difference(httpx.Headers({"Date": date}), NOW.replace(tzinfo=UTC)) == told
+
+
 def test_the_address_of_an_endpoint(endpoint: Endpoint) -> None:
     assert endpoint_url(endpoint, {}) == "http://127.0.0.1:8765"
     assert endpoint_url(endpoint, {"GUIJI_PROVINCE_URL": "https://x.gov.cn/api/"}) == "https://x.gov.cn/api"
@@ -221,9 +267,9 @@ def test_the_address_of_an_endpoint(endpoint: Endpoint) -> None:
     with pytest.raises(DeliveryError) as caught:
         endpoint_url(endpoint, {"GUIJI_PROVINCE_URL": "http://me:hidden@x"})
     assert "hidden" not in str(caught.value)
-    assert endpoint_token(endpoint, {"GUIJI_PROVINCE_TOKEN": "t"}) == "t"
+    assert endpoint_secret(endpoint, {"GUIJI_PROVINCE_TOKEN": "t"}) == "t"
     with pytest.raises(DeliveryError, match="GUIJI_PROVINCE_TOKEN"):
-        endpoint_token(endpoint, {})
+        endpoint_secret(endpoint, {})
 
 
 def receipt(name: str, result: str, **more: str) -> dict[str, Any]:
@@ -240,7 +286,12 @@ def scripted(script: Script, small_shop: Shop, endpoint: Endpoint, catalogue: Ca
             script.say(202, {"packageId": identity, "received": len(owed(small_shop))})
         script.say(200, {"packageId": identity, "state": "done", "receipts": receipts})
         return deliver(
-            small_shop.ledger, endpoint, catalogue.categories, small_shop.load, TOKEN, lambda: NOW, url=script.url
+            small_shop.ledger,
+            endpoint,
+            RestAdapter(endpoint, script.url, TOKEN),
+            catalogue.categories,
+            small_shop.load,
+            lambda: NOW,
         )
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from delivery_shop import Deliver, Receiver, Shop, key
 from pipelines.catalogue.endpoints import Endpoint
 from pipelines.delivery.exclusive import exclusive
 from pipelines.ledger.models import Attempt, Package
+from pipelines.settings import PROJECT_ROOT
 
 SCRIPT = Path(__file__).with_name("deliver_and_die.py")
 RECORDS = 3
@@ -43,7 +45,9 @@ class Deliverers:
 @pytest.fixture(scope="module")
 def forker() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, str(SCRIPT)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # The children must run what is tested here, whatever is installed.
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield process
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import pytest
 
 from pipelines.operations.context import Context, open_context
 from pipelines.settings import PROJECT_ROOT, Settings
+from tests.databases import new_postgresql_database
+from tests.operations import small_feed
+from tests.operations.delivering import Delivering, delivering
 
 FRIDAY = date(2026, 11, 20)
 MONDAY = date(2026, 11, 23)
@@ -33,6 +36,35 @@ def golden(feed: str) -> bytes:
     """A golden extract as its feed sends it; the files are kept in UTF-8 so that people can read them."""
     text = (SAMPLES / feed / GOLDEN[feed] / "extract.csv").read_text(encoding="utf-8")
     return text.encode("gb18030" if feed == "market_penalty" else "utf-8-sig")
+
+
+@pytest.fixture(scope="session")
+def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small installation that has published three decisions and delivered none, to copy: publishing is slow."""
+    folder = tmp_path_factory.mktemp("published")
+    Delivering(folder).installation.publish(small_feed.MONDAY, small_feed.rows([1, 2, 3]))
+    return folder
+
+
+@pytest.fixture
+def small_shop(tmp_path: Path, published_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Delivering]:
+    """Three decisions, accepted by a receiver of its own; the ledger is SQLite."""
+    shutil.copytree(published_folder, tmp_path, dirs_exist_ok=True)
+    with delivering(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Delivering]:
+    """The same on both databases."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("small_shop")
+        return
+    with (
+        new_postgresql_database() as url,
+        delivering(tmp_path, monkeypatch, url.render_as_string(hide_password=False)) as made,
+    ):
+        yield made
 
 
 @pytest.fixture

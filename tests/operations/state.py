@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import date
 from typing import Any
 
 from sqlalchemy import select
 
-from pipelines.ledger.models import Outbox, Run
-from pipelines.ledger.quality_models import Task, TaskEvent
+from pipelines.ledger.models import Batch, Outbox, Run, WithdrawalSighting
+from pipelines.ledger.quality_models import Fact, Measure, Task, TaskEvent
 from pipelines.operations.context import Context
 from pipelines.records.reading import hidden_runs
 
@@ -81,4 +82,59 @@ def report(context: Context, day: date) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
+    }
+
+
+def facts(context: Context) -> list[tuple[Any, ...]]:
+    """Every figure's two numbers, and every count of the runs that count."""
+    counting = select(Batch.run).where(Batch.run.is_not(None))
+    with context.ledger.read() as session:
+        figures = session.scalars(select(Fact)).all()
+        measures = session.execute(
+            select(Run.feed, Run.business_date, Measure.name, Measure.item, Measure.value)
+            .join(Run, Run.id == Measure.run)
+            .where(Run.id.in_(counting))
+        ).all()
+    return sorted(
+        (fact.feed, str(fact.business_date), fact.profile, fact.figure, fact.numerator, fact.denominator or 0)
+        for fact in figures
+    ) + sorted((feed, str(day), name, item, value) for feed, day, name, item, value in measures)
+
+
+def sightings(context: Context) -> list[tuple[Any, ...]]:
+    """What the batches say about withdrawals."""
+    with context.ledger.read() as session:
+        return sorted(
+            (one.feed, str(one.business_date), one.record_key, one.reason)
+            for one in session.scalars(select(WithdrawalSighting))
+        )
+
+
+def receipts(context: Context) -> list[tuple[Any, ...]]:
+    """What every endpoint has answered in the end about what it was owed."""
+    with context.ledger.read() as session:
+        return sorted(
+            (
+                row.endpoint,
+                row.feed,
+                row.record_key,
+                row.version,
+                row.operation,
+                row.accepted_at is not None,
+                row.withdrawn_at is not None,
+                row.withheld_reason or "",
+            )
+            for row in session.scalars(select(Outbox))
+        )
+
+
+def files(context: Context) -> set[str]:
+    """Everything that lies in the home but the ledger and what a process works with, without numbers of attempts."""
+    home = context.settings.home_path
+    passing = {context.settings.locks, context.settings.scratch / "sources", *home.glob("ledger.sqlite*")}
+    found = {path for path in home.rglob("*") if path.is_file() and "_delta_log" not in path.parts}
+    return {
+        re.sub(r"-(\d{8})-\d{3}\b", r"-\1", path.relative_to(home).as_posix())
+        for path in found
+        if not passing & {path, *path.parents}
     }

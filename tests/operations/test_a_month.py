@@ -30,7 +30,7 @@ from sqlalchemy import func, select
 from pipelines.ledger.models import Outbox, Run
 from pipelines.ledger.quality_models import Closing, Task, TaskEvent
 from pipelines.operations.bulletin import write_bulletin
-from pipelines.operations.clock import watch_clock
+from pipelines.operations.clock_watch import watch_clock
 from pipelines.operations.gate_decisions import refuse, release
 from pipelines.operations.night import run_night
 from pipelines.operations.reports import build_site
@@ -250,4 +250,4 @@ def test_the_bulletin_says_what_the_facts_say(month: Life, tmp_path: Path) -> No
 
 def test_waiting_for_a_steward_is_not_a_failure_of_the_clock(month: Life) -> None:
     with time_machine.travel(morning_after(LAST, hour=12), tick=False):
-        assert watch_clock(month.context)
+        assert watch_clock(month.context).examined

@@ -25,6 +25,8 @@ from pipelines.operations.context import open_context
 from pipelines.operations.deliveries import consolidate_stores
 from pipelines.operations.delivery_tasks import refresh_delivery_tasks
 from pipelines.operations.figures import recompute_open
+from pipelines.operations.record_acts import store_act
+from pipelines.operations.record_states import Decision
 from pipelines.operations.status import notices_of
 from pipelines.operations.task_views import list_tasks
 from pipelines.settings import PROJECT_ROOT
@@ -123,6 +125,17 @@ def test_a_rule_of_a_profile_is_asked_from_its_first_day_to_its_last(shop: Shop)
     assert refresh_acceptance(shop.context, strict, THURSDAY) == Refreshed(0, 1)
 
 
+def test_a_profile_keeps_no_withdrawal_back(shop: Shop) -> None:
+    shop.publish(MONDAY, [row(1)])
+    with shop.context.ledger.write() as session:
+        session.execute(update(Outbox).values(accepted_at=now()))
+    decision = Decision("withdraw", MONDAY, "信用办甲", "示例决定书", "revoked")
+    store_act(shop.context, "administrative_penalty", shop.rows()[0].record_key, decision)
+    shop.profile("FALSE")
+    assert shop.refresh() == Refreshed(0, 0)
+    assert [one.withheld_at for one in shop.rows() if one.family == "withdrawal"] == [None, None]
+
+
 def test_an_endpoint_that_gives_up_its_profile_gets_everything(shop: Shop) -> None:
     shop.publish(MONDAY, [row(1, 统一社会信用代码=OTHER_KIND)])
     path = shop.folder / "root" / "schemas" / "endpoints" / f"{STRICT}.yaml"
@@ -143,11 +156,11 @@ def test_an_older_version_is_not_released_after_a_newer_one(shop: Shop) -> None:
 def test_what_is_in_a_package_stays_there(shop: Shop) -> None:
     shop.publish(MONDAY, [row(1)])
     with shop.context.ledger.write() as session:
-        from pipelines.delivery.outbox import form_package
+        from pipelines.delivery.packages import form_package
         from pipelines.ledger.database import now
 
-        (queued,) = session.scalars(select(Outbox.id).where(Outbox.endpoint == STRICT))
-        assert form_package(session, [queued], now()) is not None
+        queued = session.scalars(select(Outbox).where(Outbox.endpoint == STRICT)).all()
+        assert form_package(session, queued, "", lambda _session, package: package.id, now()) is not None
     shop.profile("FALSE")
     assert shop.refresh() == Refreshed(0, 0)
 

@@ -1,4 +1,4 @@
-"""The clock counts what is owed by how much time is left, and its watchdog leaves a sign of life."""
+"""The clock counts what is owed by how much time is left."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from pipelines import cli
 from pipelines.ledger.database import now
-from pipelines.ledger.models import Heartbeat, Outbox
-from pipelines.operations.clock import WATCHDOG, read_clock, watch_clock
+from pipelines.ledger.models import Outbox
+from pipelines.operations.clock import read_clock
 from pipelines.operations.context import Context
 from pipelines.operations.night import run_night
 from tests.operations.conftest import FRIDAY
@@ -67,13 +67,6 @@ def test_rejected_records_are_still_owed_and_accepted_ones_are_not(context: Cont
         second.accepted_at = now()
     (line,) = read_clock(context, DEADLINE)
     assert (line.total, line.rejected) == (owed(context) - 1, 1)
-
-
-def test_the_watchdog_leaves_a_heartbeat(context: Context) -> None:
-    for _ in range(2):
-        assert watch_clock(context, DEADLINE)["examined"] == owed(context)
-    with context.ledger.read() as session:
-        assert session.get_one(Heartbeat, WATCHDOG).examined == owed(context)
 
 
 def test_the_command_shows_it(context: Context) -> None:

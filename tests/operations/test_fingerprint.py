@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from pipelines.catalogue import catalogue
-from pipelines.operations.fingerprint import fingerprint
+from pipelines.operations.fingerprint import deciding_parts, differences, fingerprint_of, marks_of
 from tests.operations.small_feed import FEED, Installation
 
 
-def mark(installation: Installation) -> str:
+def deciding(installation: Installation) -> dict[str, Any]:
     catalogue._load.cache_clear()
     context = installation.context
-    return fingerprint(context, context.catalogue.feed(FEED), ["a" * 64])
+    return deciding_parts(context, context.catalogue.feed(FEED), ["a" * 64])
 
 
 def edit_yaml(path: Path, change: Callable[[dict[str, object]], object]) -> None:
@@ -45,12 +46,27 @@ def another_set_rule(root: Path) -> None:
     path.write_text(json.dumps(suite), encoding="utf-8")
 
 
-@pytest.mark.parametrize("change", [another_authority, another_region, another_set_rule])
-def test_what_decides_a_result_is_part_of_it(tmp_path: Path, change: Callable[[Path], None]) -> None:
+def another_conflict(root: Path) -> None:
+    path = root / "schemas" / "departments" / "dept" / "penalty.yaml"
+    edit_yaml(path, lambda content: content.update(conflict="last_row"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (another_authority, "the dictionary of authorities"),
+        (another_region, "regions of the department"),
+        (another_set_rule, "rules and calendars: set_rules.json"),
+        (another_conflict, "feed: conflict"),
+    ],
+)
+def test_what_decides_a_result_is_part_of_it(tmp_path: Path, change: Callable[[Path], None], words: str) -> None:
     installation = Installation(tmp_path)
-    before = mark(installation)
+    before = deciding(installation)
     change(tmp_path / "root")
-    assert mark(installation) != before
+    after = deciding(installation)
+    assert fingerprint_of(after) != fingerprint_of(before)
+    assert differences(marks_of(before), marks_of(after)) == [words]
 
 
 def another_golden_case(root: Path) -> None:
@@ -67,6 +83,6 @@ def another_profile(root: Path) -> None:
 @pytest.mark.parametrize("change", [another_golden_case, another_profile])
 def test_what_decides_nothing_is_not(tmp_path: Path, change: Callable[[Path], None]) -> None:
     installation = Installation(tmp_path)
-    before = mark(installation)
+    before = deciding(installation)
     change(tmp_path / "root")
-    assert mark(installation) == before
+    assert deciding(installation) == before

@@ -18,6 +18,7 @@ from pipelines.ledger.models import Run
 from pipelines.operations import pulling
 from pipelines.operations.attempts import begin_run
 from pipelines.operations.context import Context
+from pipelines.operations.fingerprint import deciding_parts
 from pipelines.operations.judging import judge_batch
 from pipelines.operations.publishing import publish_batch
 from pipelines.operations.trace import trace
@@ -87,7 +88,7 @@ def test_a_batch_without_rows_is_published(tmp_path: Path, install: Callable[[Pa
     before = published(context)
     feed = context.catalogue.feed(FEED)
     run = begin_run(context, feed, MONDAY)
-    pulling._read(context, feed, run, Pull(()), "mark")
+    pulling._read(context, feed, run, Pull(()), deciding_parts(context, feed, ()))
     publish_batch(context, judge_batch(context, run.id))
     with context.ledger.read() as session:
         done = session.scalars(select(Run).where(Run.id == run.id)).one()

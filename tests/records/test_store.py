@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from sqlalchemy import select
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.engine.duck import Session, session
 from pipelines.ledger.database import Ledger, migrate, now, open_ledger
-from pipelines.ledger.models import Batch, Consolidation, Outbox, Run
-from pipelines.records.consolidation import consolidate
+from pipelines.ledger.models import Batch, ConsolidatedRun, Consolidation, Outbox, Run
+from pipelines.records.consolidation import Settled, consolidate
 from pipelines.records.reading import create_history, current, load_versions, record_history
+from pipelines.records.run_table import RunTable
 from pipelines.records.store import RecordStore
 from pipelines.records.sweep import sweep_crashed_runs
 from pipelines.settings import Settings
@@ -216,8 +219,43 @@ def test_one_decision_of_two_feeds_is_owed_once(
         assert len(list(ledger_session.scalars(select(Consolidation)))) == 1
 
 
+def test_two_deliveries_may_consolidate_the_same_runs_at_once(
+    duck: Session, store: RecordStore, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for feed, run in (("f", "r1"), ("g", "r2")):
+        write(duck, store, ledger, run, feed, MONDAY, [{"record_key": "a"}])
+        queue(ledger, feed, run)
+
+    def outrun(*_: object) -> list[Settled]:
+        monkeypatch.undo()
+        first: list[Settled] = consolidate(duck, store, ledger, {})
+        return first
+
+    monkeypatch.setattr("pipelines.records.consolidation._settle", outrun)
+    consolidate(duck, store, ledger, {})
+    with ledger.read() as ledger_session:
+        assert set(ledger_session.scalars(select(ConsolidatedRun.run))) == {"r1", "r2"}
+        assert len(list(ledger_session.scalars(select(Consolidation)))) == 1
+
+
 def test_the_store_may_lie_in_a_folder_with_any_name(duck: Session, ledger: Ledger, tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "归集 数据" / "records", CATEGORY)
     write(duck, store, ledger, "run", "feed", MONDAY, [{"record_key": "k", "version": 1}])
     store.versions(duck, "all_versions", [])
     assert duck.rows("SELECT record_key FROM all_versions") == [("k",)]
+
+
+def test_feeds_that_make_a_table_at_the_same_moment(tmp_path: Path) -> None:
+    """Before the first night of a category several feeds find no table."""
+    for number in range(8):
+        table = RunTable(tmp_path / str(number), pa.schema([("a", pa.string()), ("feed", pa.string())]), ("feed",))
+        together = threading.Barrier(4)
+
+        def prepare(table: RunTable = table, together: threading.Barrier = together) -> None:
+            together.wait()
+            table.prepare()
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(prepare) for _ in range(4)]:
+                done.result()
+        assert table.files() == []

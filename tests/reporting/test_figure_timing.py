@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from pipelines.catalogue.figure_profiles import Clock
 from pipelines.deadlines.calendar import load_calendar
@@ -102,8 +103,28 @@ def test_a_refused_version_neither_stops_nor_restarts_the_clock_of_its_record(le
     owe(ledger, of, "taken, then changed", BEFORE)
     owe(ledger, of, "taken, then changed", OVER, version=2)
     assert timing(ledger, of, Clock(basis="accepted_by_upper"), at=OVER) == (3, 2, 1, 0)
-    # Three updates are timed too: one came before the limit.
-    assert timing(ledger, of, Clock(basis="accepted_by_upper", include_updates=True), at=OVER) == (6, 3, 3, 0)
+    # Three updates are timed too: the correction of what had been taken in time is in time whenever it comes.
+    assert timing(ledger, of, Clock(basis="accepted_by_upper", include_updates=True), at=OVER) == (6, 4, 2, 0)
+
+
+def test_a_correction_of_an_accepted_record_has_no_clock_of_its_own(ledger: Ledger) -> None:
+    first, of = run(ledger), run(ledger, attempt=2)
+    owe(ledger, first, "taken in time", BEFORE)
+    owe(ledger, of, "taken in time", None, version=2)
+    owe(ledger, first, "taken late", OVER)
+    owe(ledger, of, "taken late", None, version=2)
+    updates = Clock(basis="accepted_by_upper", include_updates=True)
+    long_after = datetime(2027, 2, 1)  # noqa: DTZ001
+    assert timing(ledger, of, updates, at=long_after) == (4, 2, 2, 0)
+
+
+def test_a_correction_sent_as_new_after_a_refusal_is_no_second_new_record(ledger: Ledger) -> None:
+    of = run(ledger)
+    owe(ledger, of, "refused, then taken", None)
+    owe(ledger, of, "refused, then taken", BEFORE, version=2)
+    with ledger.write() as session:
+        session.execute(update(Outbox).values(operation="new"))
+    assert timing(ledger, of, Clock(basis="accepted_by_upper"), at=OVER) == (1, 1, 0, 0)
 
 
 def test_records_count_once_per_receiver_or_for_one_receiver_only(ledger: Ledger) -> None:

@@ -75,10 +75,11 @@ def test_it_fits_the_terminal(installation: Installation, width: int) -> None:
         assert line[-1] in "┓┃┩│┤┘"
 
 
-def test_a_settled_batch_shows_its_first_deadline_as_met(installation: Installation) -> None:
+def test_a_settled_batch_is_not_called_in_time(installation: Installation) -> None:
     batch = figures(installation)
     settled = replace(
         batch, counts=Counts(rows_decoded=1, accepted=1, owed=1, confirmed=1), earliest_open_deadline=None
     )
-    assert "due 2026-03-12, met" in printed([settled])
+    assert "nothing open" in printed([settled])
+    assert "2026-03-12" not in printed([settled])
     assert "nothing owed" in printed([replace(settled, counts=Counts(rows_decoded=1, accepted=1))])

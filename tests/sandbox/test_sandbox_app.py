@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.sandbox.app import create_app
-from pipelines.sandbox.misbehaviour import Misbehaviour
+from pipelines.sandbox.misbehaviour import Misbehaviour, Ration
 from pipelines.sandbox.rules import is_credit_code
 from pipelines.settings import Settings
 
@@ -342,7 +342,7 @@ def test_the_page_shows_organisations_and_hides_persons(sender: Sender) -> None:
 
 
 def test_misbehaviour_ends(tmp_path: Path) -> None:
-    bad = Misbehaviour(fail_submits=1, fail_status=429, retry_after="7", processing_polls=1)
+    bad = Misbehaviour({"busy": Ration(times=1, seconds=7), "processing": Ration(times=1)})
     sender = open_sender(tmp_path, bad)
     refused = sender.submit("p1", record("a"))
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")

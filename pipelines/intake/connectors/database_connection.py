@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from pipelines.catalogue.sources import DatabaseSource
 from pipelines.errors import SourceError
 from pipelines.intake.connectors.patience import Trouble
-from pipelines.intake.connectors.time_limit import cut_connection
+from pipelines.network.time_limit import cut_connection
 
 # Rows are read as of one moment: rows that are written meanwhile belong to the next batch.
 _SNAPSHOT = {

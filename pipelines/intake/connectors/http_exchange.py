@@ -24,6 +24,7 @@ from pipelines.errors import SourceError
 from pipelines.intake.connectors.http_authentication import authentication_of
 from pipelines.intake.connectors.patience import Trouble
 from pipelines.intake.connectors.time_limit import time_limit
+from pipelines.network.plain_http import is_readable_on_the_way
 
 _COME_LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 _REFUSED = {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.PROXY_AUTHENTICATION_REQUIRED}
@@ -227,6 +228,12 @@ def _checked_url(source: HttpSource, url: str) -> httpx.URL:
         raise SourceError(
             "the address of the interface holds a user or password",
             remedy=f"take it out of {where}; a secret belongs in source.authentication.secret_variable",
+        )
+    if is_readable_on_the_way(url) and not source.plain_http:
+        raise SourceError(
+            "the address of the interface is http: everybody on the way could read records and secret",
+            remedy=f"give its https address in {where}; only where a closed network protects the way, "
+            "set source.plain_http: true in the feed's YAML",
         )
     return parsed
 

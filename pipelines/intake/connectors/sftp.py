@@ -22,10 +22,10 @@ from pipelines.intake.connectors.file_settling import settle_files
 from pipelines.intake.connectors.file_tree import NANOSECONDS, SourceFile, changed_while_taken
 from pipelines.intake.connectors.files import pull_files
 from pipelines.intake.connectors.patience import Trouble, patiently
-from pipelines.intake.connectors.sftp_client import BROKEN, NamesAsBytes, StatusError
 from pipelines.intake.connectors.sftp_connection import connect, server_of, trouble
 from pipelines.intake.connectors.sftp_transfer import forget_old_transfers, transfer
 from pipelines.intake.landing import LandedExtract, land
+from pipelines.network.sftp_client import BROKEN, NamesAsBytes, StatusError
 from pipelines.settings import Settings
 
 Answer = TypeVar("Answer")

@@ -11,8 +11,8 @@ from paramiko.sftp_file import SFTPFile
 
 from pipelines.errors import StorageError
 from pipelines.intake.connectors.file_tree import SourceFile
-from pipelines.intake.connectors.sftp_client import NamesAsBytes
 from pipelines.intake.connectors.time_limit import time_limit
+from pipelines.network.sftp_client import NamesAsBytes
 
 # The block that every server must be able to send at once, and as many as fill a line with a long way to go.
 _BLOCK = 32 << 10

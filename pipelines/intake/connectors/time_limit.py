@@ -1,58 +1,21 @@
-"""One bound on a whole exchange: the time-outs of drivers begin anew with each byte that arrives."""
+"""The bound on an exchange with a source: one that takes too long is trouble that may pass."""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from threading import Lock, Timer
+from contextlib import contextmanager
 
 from pipelines.intake.connectors.patience import Trouble
+from pipelines.network.time_limit import TimeLimitError, cut_after
 
 
 @contextmanager
 def time_limit(seconds: float, descriptor: Callable[[], int | None]) -> Iterator[None]:
-    """Cut the connection when the block takes longer than ``seconds``; then it ends with :class:`Trouble`.
-
-    ``descriptor`` gives the socket's descriptor as soon as there is one. Whatever waits on the socket wakes up with an
-    error of its own, which is replaced.
-    """
-    lock = Lock()
-    is_over = was_cut = False
-
-    def cut() -> None:
-        nonlocal was_cut
-        with lock:
-            if not is_over:
-                was_cut = True
-                cut_connection(descriptor())
-
-    timer = Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
+    """Like :func:`cut_after`, but ends with :class:`Trouble`."""
     try:
-        yield
-    except Exception:
-        with lock:
-            is_over = True
-        if not was_cut:
-            raise
-    finally:
-        timer.cancel()
-        with lock:
-            is_over = True
-    if was_cut:
+        with cut_after(seconds, descriptor):
+            yield
+    except TimeLimitError as error:
         raise Trouble(
-            f"no complete answer within {seconds:g} seconds",
-            remedy="ask the operators of the source, or raise source.timeout_seconds in the feed's YAML",
-        )
-
-
-def cut_connection(descriptor: int | None) -> None:
-    """Shut a socket down, whichever thread waits on it; one that is closed already is let be."""
-    if descriptor is None or descriptor < 0:
-        return
-    # A copy of the descriptor: the driver still owns, and closes, its own.
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as twin:
-        twin.shutdown(socket.SHUT_RDWR)
+            str(error), remedy="ask the operators of the source, or raise source.timeout_seconds in the feed's YAML"
+        ) from error

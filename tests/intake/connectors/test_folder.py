@@ -204,7 +204,7 @@ def test_what_may_not_be_read_is_named_with_what_to_do(feed: Callable[..., Feed]
         secret.parent.mkdir(parents=True)
         secret.touch()
         puller.settings.home.mkdir()
-        for folder in (top, puller.settings.home, puller.workspace):
+        for folder in (top, puller.settings.home, puller.workspace, puller.settings.inbox, secret.parent):
             folder.chmod(0o777)
         secret.chmod(0)
         with (

@@ -1,0 +1,1 @@
+"""Connections to other machines that more than one step needs."""
