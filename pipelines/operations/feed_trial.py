@@ -6,7 +6,7 @@ The same steps as a real batch, in a folder that is gone afterwards. Persons are
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -19,7 +19,6 @@ from pipelines.catalogue.repair_rules import load_repair_rules
 from pipelines.catalogue.sources import Files
 from pipelines.engine.duck import Session, identifier
 from pipelines.errors import BatchHeldError, ExtractError
-from pipelines.identity.masking import mask_code, mask_document_number, mask_person_name, mask_text
 from pipelines.intake.connectors.file_names import NameRules
 from pipelines.intake.connectors.file_totals import declared_in
 from pipelines.intake.reading import IntakeResult, inspect_file
@@ -27,13 +26,11 @@ from pipelines.intake.totals import check_totals
 from pipelines.operations.context import Context
 from pipelines.operations.feed_files import load_feed_file
 from pipelines.operations.judging import judge_rows, suite_of
+from pipelines.operations.shown_values import masked_record, masked_value
 from pipelines.quality.findings import create_findings
 from pipelines.quality.rules import Suite
 
 MOST_LINES = 8
-PERSON, ORGANISATION = "自然人", "法人及非法人组织"
-# Of any other subject, a name as short as this is taken for a person's.
-_LONGEST_PERSON_NAME = 4
 
 
 @dataclass(frozen=True)
@@ -294,41 +291,3 @@ def _problems(session: Session, suite: Suite) -> tuple[ProblemLine, ...]:
         )
         for rule, severity, field, count, lines in found
     )
-
-
-def masked_record(category: Category, record: Mapping[str, str | None]) -> dict[str, str]:
-    """The filled fields of a record, fit to be shown: no document of a person, no name of a private person."""
-    shown = {code: masked_value(category, code, value, record) for code, value in record.items() if value}
-    return {code: value for code, value in shown.items() if value is not None}
-
-
-def masked_value(category: Category, code: str, value: str | None, record: Mapping[str, str | None]) -> str | None:
-    """A value of a field as it may be shown; ``record`` tells whose names may not stand in it."""
-    field = next((field for field in category.fields if field.code == code), None)
-    if value is None or field is None:
-        return mask_text(value)
-    roles = category.roles
-    if field.exposure == "restricted":
-        return mask_document_number(value)
-    if code == roles.representative or (code == roles.subject_name and _is_person(category, record, value)):
-        return mask_person_name(value)
-    if field.type == "code" or code == roles.subject_name:
-        return mask_code(value)
-    return mask_text(_without_names(category, value, record))
-
-
-def _is_person(category: Category, record: Mapping[str, str | None], name: str) -> bool:
-    kind = record.get(category.roles.subject_kind)
-    return kind == PERSON or (len(name) <= _LONGEST_PERSON_NAME and kind != ORGANISATION)
-
-
-def _without_names(category: Category, text: str, record: Mapping[str, str | None]) -> str:
-    """Free text with the names of this row's persons masked."""
-    roles = category.roles
-    subject, representative = record.get(roles.subject_name), record.get(roles.representative)
-    names = [subject] if subject and _is_person(category, record, subject) else []
-    names += [representative] if representative else []
-    for name in names:
-        if len(name) > 1:
-            text = text.replace(name, mask_person_name(name) or "")
-    return text

@@ -23,6 +23,7 @@ from pipelines.operations.attempts import run_folder
 from pipelines.operations.context import Context
 from pipelines.operations.corrections import CORRECTIONS_FILE
 from pipelines.operations.record_states import has_objection
+from pipelines.operations.shown_values import is_person
 from pipelines.operations.trace_deliveries import ActTrace, Delivery, deliveries_of, traced_acts
 from pipelines.records.reading import hidden_runs, record_history
 
@@ -47,10 +48,11 @@ class CellCorrection:
 class VersionTrace:
     """One version: where it came from, what was done to it, where it went.
 
-    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown. ``source_row``
-    is the row as it was sent, ``corrections`` what departments wrote over its cells since, in order. ``waivers`` are
-    those that were ever granted for this content and a rule that it is excused from. ``chain_position`` is the entry
-    of the hash chain about the run; None for a run from before the chain began.
+    ``restricted_columns`` are the source columns whose cells are to be masked wherever they are shown, ``name_columns``
+    those that hold names of private persons. ``source_row`` is the row as it was sent, ``corrections`` what departments
+    wrote over its cells since, in order. ``waivers`` are those that were ever granted for this content and a rule that
+    it is excused from. ``chain_position`` is the entry of the hash chain about the run; None for a run from before the
+    chain began.
     """
 
     version: dict[str, Any]
@@ -58,6 +60,7 @@ class VersionTrace:
     extract: Extract | None
     source_row: dict[str, str | None]
     restricted_columns: frozenset[str]
+    name_columns: frozenset[str]
     repairs: list[tuple[str, str, str | None, str | None]]
     reasons: list[str]
     waivers: list[Waiver]
@@ -176,16 +179,16 @@ def _trace_version(context: Context, session: Session, version: dict[str, Any]) 
         {"row": row_no},
     )
     source_row = _source_row(context, session, run, row_no)
+    category = context.catalogue.categories[run.category]
+    feeds = feeds_of(context.catalogue.feeds.get(run.feed), run.manifest or {}, extract)
     return VersionTrace(
         version=version,
         run=run,
         extract=extract,
         source_row=source_row,
-        restricted_columns=frozenset().union(
-            *(
-                restricted_columns(feed, context.catalogue.categories[run.category], source_row)
-                for feed in feeds_of(context.catalogue.feeds.get(run.feed), run.manifest or {}, extract)
-            )
+        restricted_columns=frozenset().union(*(restricted_columns(feed, category, source_row) for feed in feeds)),
+        name_columns=frozenset().union(
+            *(columns_filling(_name_fields(category, version), feed, category, source_row) for feed in feeds)
         ),
         repairs=[(str(row[0]), str(row[1]), row[2], row[3]) for row in repairs],
         reasons=list(reasons),
@@ -239,16 +242,31 @@ def restricted_columns(feed: Feed | None, category: Category, columns: Iterable[
 
     A column whose header speaks of identity documents, in any edition, counts as restricted, whatever it fills.
     """
-    restricted = {field.code for field in category.fields if field.exposure == "restricted"}
+    restricted = frozenset(field.code for field in category.fields if field.exposure == "restricted")
     names = list(columns)
-    editions = [edition.edition for edition in category.editions.values()]
+    speaking = {name for name in names if "证件号" in name or "身份" in name}
+    return columns_filling(restricted, feed, category, names) | speaking
+
+
+def columns_filling(
+    fields: frozenset[str], feed: Feed | None, category: Category, columns: Iterable[str]
+) -> frozenset[str]:
+    """Source columns that fill one of these fields in any edition, by the feed's own mapping or by their header."""
+    names = list(columns)
     known = category.headers()
-    mapped = {name for name in names if known.get(normalise_header(name)) in restricted}
+    filling = {name for name in names if known.get(normalise_header(name)) in fields}
     if feed is not None:
-        for edition in (feed.edition, *editions):
+        for edition in (feed.edition, *(edition.edition for edition in category.editions.values())):
             origins = field_origins(names, feed.model_copy(update={"edition": edition}), category).fields
-            mapped |= {column for code in restricted & set(origins) for column in origins[code].columns}
-    return frozenset(name for name in names if name in mapped or "证件号" in name or "身份" in name)
+            filling |= {column for code in fields & set(origins) for column in origins[code].columns}
+    return frozenset(filling & set(names))
+
+
+def _name_fields(category: Category, version: Mapping[str, Any]) -> frozenset[str]:
+    """The fields of a record that hold names of private persons."""
+    roles = category.roles
+    subject = {roles.subject_name} if is_person(category, version, version[roles.subject_name] or "") else set()
+    return frozenset(subject | {roles.representative})
 
 
 def _source_row(context: Context, session: Session, run: Run, row_no: int) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""A record's passport as a tree for the terminal. Restricted fields are masked."""
+"""A record's passport as a tree for the terminal. Restricted fields and names of persons are masked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from pipelines.catalogue.categories import Category
-from pipelines.identity.masking import mask_document_number, mask_text
+from pipelines.identity.masking import mask_document_number, mask_person_name, mask_text
+from pipelines.operations.shown_values import masked_value, text_without_names
 from pipelines.operations.trace import RecordTrace, VersionTrace
 from pipelines.operations.trace_deliveries import Delivery
 
@@ -69,18 +70,16 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
     row = source.add("the row as it was sent")
     for name, cell in traced.source_row.items():
         if cell not in {None, ""}:
-            row.add(f"{name}: {_masked(cell) if name in traced.restricted_columns else cell}")
+            row.add(f"{name}: {_shown(category, traced, name, cell)}")
     for correction in traced.corrections:
-        hidden = correction.column in traced.restricted_columns
-        old, new = (_masked(text) if hidden else text for text in (correction.old, correction.new))
+        old, new = (_shown(category, traced, correction.column, text) for text in (correction.old, correction.new))
         branch.add(
             f"corrected by {correction.by}: {correction.column}: {old or '(empty)'} → {new or '(empty)'}, workbook "
             f"{correction.workbook}, sheet {correction.sheet}, line {correction.line}, SHA-256 {correction.sha256}"
         )
     repairs = branch.add(f"repairs: {len(traced.repairs)}")
     for field, rule, old, new in traced.repairs:
-        hidden = category.field(field).exposure == "restricted" if field in category.field_codes else False
-        before, after = (_masked(old), _masked(new)) if hidden else (old, new)
+        before, after = (masked_value(category, field, text, version) for text in (old, new))
         repairs.add(f"{field} {rule}: {before} → {after}")
     branch.add(f"verdict: accepted, flags: {', '.join(traced.reasons) or 'none'}")
     for waiver in traced.waivers:
@@ -91,7 +90,7 @@ def _add_version(root: Tree, category: Category, traced: VersionTrace) -> None:
     for definition in category.fields:
         value = version[definition.code]
         if value is not None:
-            shown = _masked(str(value)) if definition.exposure == "restricted" else _text(value)
+            shown = masked_value(category, definition.code, _text(value), version)
             record.add(f"{definition.code} {definition.name_zh}: {shown}")
     provisional = (
         " (provisional: needs a calendar that is not published yet)" if version["deadline_provisional"] else ""
@@ -136,8 +135,13 @@ def _add_delivery(branch: Tree, delivery: Delivery) -> None:
         node.add(text)
 
 
-def _masked(value: str | None) -> str | None:
-    return mask_document_number(value) if value else value
+def _shown(category: Category, traced: VersionTrace, column: str, cell: str | None) -> str | None:
+    """A cell of the source row as it may be shown."""
+    if cell is None or column in traced.restricted_columns:
+        return mask_document_number(cell)
+    if column in traced.name_columns:
+        return mask_person_name(cell)
+    return mask_text(text_without_names(category, cell, traced.version))
 
 
 def _instant(value: datetime | None) -> str:

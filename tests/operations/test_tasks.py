@@ -185,7 +185,8 @@ def test_what_a_workbook_corrected_is_fixed_first_and_then_verified_or_still_wro
     pulled = installation.context
     installation.send(MONDAY, [row(1), wrong_code(2), wrong_code(3)])
     run = pull_batch(pulled, FEED, MONDAY)
-    corrected = pa.table({"row_no": pa.array([0, 1], pa.int64()), "field": ["CF_XDR_SHXYM"] * 2})
+    cells = {"row_no": pa.array([0, 1], pa.int64()), "field": ["CF_XDR_SHXYM"] * 2, "workbook": ["0" * 64] * 2}
+    corrected = pa.table(cells)
     pq.write_table(corrected, pulled.settings.runs / run / "corrections.parquet")
     judge_batch(pulled, run)
     with time_machine.travel(datetime(2026, 11, 18, 2, tzinfo=UTC), tick=False):
