@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +22,8 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 DAGS = Path(__file__).resolve().parent.parent
 USER = "admin"
 START_SECONDS = 180.0
+# How long one process waits while another writes to SQLite; after SQLite's own five a busy night loses tasks.
+LOCK_SECONDS = 60
 PRELOADED = (
     "airflow.executors.local_executor",
     "pipelines.quality.great_expectations_engine",
@@ -53,6 +57,10 @@ class AirflowService:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sqlite_file(self) -> Path:
+        return self.home / "airflow.db"
 
     @property
     def password_file(self) -> Path:
@@ -102,6 +110,8 @@ class AirflowService:
             # psycopg serves both; Airflow's own guess for the second would be asyncpg.
             settings["DATABASE__SQL_ALCHEMY_CONN"] = self.database
             settings["DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = self.database
+        else:
+            settings["DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{self.sqlite_file}?timeout={LOCK_SECONDS}"
         local = "127.0.0.1,localhost"
         return {
             **os.environ,
@@ -127,6 +137,10 @@ class AirflowService:
         )
         if done.returncode:
             raise LocalFailure(f"airflow db migrate failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        if not self.database:
+            # Whoever reads no longer stops whoever writes; the file keeps this.
+            with closing(sqlite3.connect(self.sqlite_file)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
         stamp.touch()
 
     def start(self, processes: Processes, environment: dict[str, str]) -> None:

@@ -154,6 +154,13 @@ class _Answers:
 
 
 class _Reader(SFTPFile):
+    def __del__(self) -> None:
+        """Nothing is said to the server: the library's own farewell waits for a lock that this thread may hold.
+
+        The garbage collector comes at any moment, also while a request is being made. A handle that was never closed
+        ends with its connection.
+        """
+
     def _prefetch_thread(self, *arguments: Any) -> None:
         # When the connection breaks, whoever reads is told; a second report, from this thread, would go to stderr.
         try:

@@ -1,7 +1,6 @@
-"""A night under a real scheduler on PostgreSQL: a killed task, a wrong file, two ways to backfill.
+"""A night under a real scheduler, on PostgreSQL and on SQLite: a killed task, a wrong file, two ways to backfill.
 
-What it leaves behind is compared with what ``guiji run`` makes of the same sources. A night on SQLite is in
-``test_four_sources.py``.
+What it leaves behind is compared with what ``guiji run`` makes of the same sources.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pendulum
 import pytest
 import yaml
 from airflow_service import AirflowService
+from otlp_collector import collector
 from processes import Processes, free_port
 from rows_pool import ROWS_POOL
 from sqlalchemy import select
@@ -95,7 +96,17 @@ def _handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def three_feeds(folder: Path, interface: Interface, ledger: str) -> Installation:
+@contextmanager
+def databases(kind: str) -> Iterator[tuple[str | None, str | None]]:
+    """The addresses of a ledger and of a database for Airflow; None for the SQLite file that each makes by itself."""
+    if kind == "sqlite":
+        yield None, None
+        return
+    with new_postgresql_database() as ours, new_postgresql_database() as airflows:
+        yield ours.render_as_string(hide_password=False), airflows.render_as_string(hide_password=False)
+
+
+def three_feeds(folder: Path, interface: Interface, ledger: str | None) -> Installation:
     """One that drops files, one that is asked, one whose file is missing; none is due by itself while a test runs."""
     installation = Installation(folder, ledger_url=ledger)
     schedule = f"0 {pendulum.now('Asia/Shanghai').add(hours=12).hour} * * *"
@@ -147,22 +158,25 @@ class Scheduler:
         return states if len(states) == number and set(states) <= {"success", "failed"} else []
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
 def test_a_night_with_a_killed_task_and_two_backfills_ends_as_guiji_run_does(
-    tmp_path: Path, interface: Interface, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, interface: Interface, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with new_postgresql_database() as ours, new_postgresql_database() as airflows:
-        ledger, metadata = (url.render_as_string(hide_password=False) for url in (ours, airflows))
+    with databases(kind) as (ledger, metadata), collector() as told:
         installation = three_feeds(tmp_path, interface, ledger)
         for name in ("root", "inbox", "home"):
             monkeypatch.setenv(f"GUIJI_{name.upper()}", str(tmp_path / name))
-        monkeypatch.setenv("GUIJI_LEDGER_URL", ledger)
+        if ledger is not None:
+            monkeypatch.setenv("GUIJI_LEDGER_URL", ledger)
         airflow = AirflowService(tmp_path / "airflow", free_port(), scheduled=True, database=metadata)
-        environment = airflow.environment()
+        environment = airflow.environment() | told.settings()
         airflow.migrate(environment)
         with Processes(tmp_path / "processes") as processes:
             airflow.start(processes, environment)
             airflow.wait_until_ready(processes, {f"feed_{code}" for code in (FEED, ASKED, WRONG)} | {"deliver"})
             through_the_night(Scheduler(airflow, processes), environment, interface)
+        assert {"airflow.scheduler_heartbeat", "airflow.ti_failures"} <= told.metrics, sorted(told.metrics)
+        assert told.spans, "the collector was told of no task"
 
         context = installation.context
         with context.ledger.read() as session:

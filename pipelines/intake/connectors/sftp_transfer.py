@@ -58,9 +58,9 @@ def transfer(
             done += len(window)
             progress(done)
             if not window:
-                return None
+                break
     remote.close()
-    return start
+    return start if done >= file.size else None
 
 
 def forget_old_transfers(folder: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipelines.catalogue.sources import SftpSource
 from pipelines.errors import ExtractError, SourceError
 from pipelines.intake.connectors.contract import Pull, PullRequest
 from pipelines.intake.connectors.sftp import pull, settle
+from pipelines.intake.connectors.sftp_connection import connect, server_of
 from pipelines.settings import Settings
 from tests.intake.sftp_server import PASSWORD, USER, OtherServer, SftpServer
 
@@ -195,6 +197,30 @@ class _Watcher:
     def append(self, text: str) -> None:
         if not self._done and self._act(text):
             self._done = True
+
+
+def test_a_file_that_nobody_closed_is_collected_while_a_request_is_made(server: SftpServer, puller: Puller) -> None:
+    """The collector may come in the middle of a request, in the same thread, while the lock of the client is held."""
+    (server.root / "out" / "a.csv").write_bytes(b"a")
+    source = puller.feed().source
+    assert isinstance(source, SftpSource)
+    transport, client = connect(source, puller.settings, server_of(source))
+    reader = client.reader(b"out/a.csv")
+    collected = threading.Event()
+    weakref.finalize(reader, collected.set)
+
+    def request() -> None:
+        nonlocal reader
+        with client._lock:  # type: ignore[attr-defined]
+            del reader
+
+    thread = threading.Thread(target=request, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert collected.is_set()
+    assert not thread.is_alive(), "the farewell of the file waits for the lock that its own thread holds"
+    assert client.stat(b"out/a.csv").st_size == 1
+    transport.close()
 
 
 # Who is trusted ----------------------------------------------------------------------------------------------------
