@@ -22,8 +22,9 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 DAGS = Path(__file__).resolve().parent.parent
 USER = "admin"
 START_SECONDS = 180.0
-# How long one process waits while another writes to SQLite; after SQLite's own five a busy night loses tasks.
-LOCK_SECONDS = 60
+# Whoever writes asks for that at the beginning and waits this long for the one before: who began to read first and then
+# finds that another one has written is told at once that the database is locked, and a task or a command is lost.
+SQLITE_MANNERS = "timeout=60&isolation_level=IMMEDIATE"
 PRELOADED = (
     "airflow.executors.local_executor",
     "pipelines.quality.great_expectations_engine",
@@ -111,7 +112,7 @@ class AirflowService:
             settings["DATABASE__SQL_ALCHEMY_CONN"] = self.database
             settings["DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = self.database
         else:
-            settings["DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{self.sqlite_file}?timeout={LOCK_SECONDS}"
+            settings["DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{self.sqlite_file}?{SQLITE_MANNERS}"
         local = "127.0.0.1,localhost"
         return {
             **os.environ,

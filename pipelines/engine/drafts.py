@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipelines.errors import StorageError
+
 
 @contextmanager
 def workplace(folder: Path, *drafts: str) -> Iterator[None]:
@@ -16,10 +18,18 @@ def workplace(folder: Path, *drafts: str) -> Iterator[None]:
 
     ``drafts`` are patterns, relative to the folder, of files and folders that exist only while somebody works. Those
     that are there although nobody does are removed first. Who works is told by a lock on the folder, which a process
-    cannot leave behind; where folders cannot be locked, drafts stay.
+    cannot leave behind; where folders cannot be locked, drafts stay. Raises :class:`StorageError` when the folder can
+    be neither made nor opened.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise StorageError(
+            f"the folder cannot be used: {error.strerror}",
+            remedy="free disk space or mend permissions, then run again",
+            file=folder,
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

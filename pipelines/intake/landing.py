@@ -45,6 +45,7 @@ def land(path: Path, landing_folder: Path, *, name: str | None = None) -> Landed
     """
     called = plain_name(name or path.name)
     try:
+        landing_folder.mkdir(parents=True, exist_ok=True)
         with workplace(landing_folder, ".landing-*"):
             return _land(path, landing_folder, called)
     except OSError as error:

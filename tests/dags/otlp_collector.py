@@ -29,6 +29,8 @@ class Collector(ThreadingHTTPServer):
             "AIRFLOW__TRACES__OTEL_ON": "True",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            # Spans go by gRPC otherwise, whatever the protocol says.
+            "OTEL_TRACES_EXPORTER": "otlp_proto_http",
             "OTEL_METRIC_EXPORT_INTERVAL": "1000",
             "OTEL_SERVICE_NAME": "guiji",
         }

@@ -36,7 +36,7 @@ from tests.operations.small_feed import FEED, MONDAY, TUESDAY, WEDNESDAY, Instal
 ASKED, WRONG = "dept_asked", "dept_wrong"
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
 NIGHT = "by_hand__monday"
-SECONDS = 400.0
+SECONDS = 120.0
 
 
 class Interface(ThreadingHTTPServer):
