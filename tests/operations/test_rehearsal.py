@@ -35,9 +35,10 @@ RULE: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def feed(tmp_path: Path) -> Installation:
-    installation = Installation(tmp_path)
+@pytest.fixture(scope="module")
+def three_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation after three nights, to copy: publishing is slow."""
+    installation = Installation(tmp_path_factory.mktemp("rehearsal"))
     for day, first in ((MONDAY, 1), (TUESDAY, 11), (WEDNESDAY, 21)):
         sent = [
             *rows(range(first, first + 3)),
@@ -45,7 +46,13 @@ def feed(tmp_path: Path) -> Installation:
             row(first + 4, 当事人名称=""),
         ]
         installation.publish(day, sent)
-    return installation
+    return installation.folder
+
+
+@pytest.fixture
+def feed(tmp_path: Path, three_nights: Path) -> Installation:
+    shutil.copytree(three_nights, tmp_path, dirs_exist_ok=True)
+    return Installation(tmp_path)
 
 
 def suite_with(installation: Installation, folder: Path, **change: Any) -> Path:
