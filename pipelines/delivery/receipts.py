@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.delivery.outbox import add_finding, update_rows
-from pipelines.delivery.packages import rows_of, was_called_before
+from pipelines.delivery.packages import look_at_rows, was_called_before
 from pipelines.delivery.replies import ReceiptReply
 from pipelines.ledger.models import Outbox, Package, Receipt
 
@@ -19,6 +20,9 @@ UNRECONCILED = "接收方答复为重复数据，但未给出可核对的上级�
 CONTRADICTORY = "contradictory"
 CONTRADICTION = "接收方的回执相互矛盾，或与台账中的上级编号不符，请与接收方核对"
 UNEXPLAINED = "接收方退回，未说明原因"
+
+_Row = Row[*tuple[Any, ...]]
+"""Of the outbox, as :func:`look_at_rows` gives it."""
 
 
 @dataclass
@@ -58,12 +62,12 @@ def apply_receipts(session: Session, package: Package, replies: Iterable[Receipt
     receipts again, in any order, changes nothing.
     """
     tally = Tally()
-    rows = rows_of(session, package.id)
+    rows = look_at_rows(session, package.id)
     by_key = _by_key(rows, replies, tally)
     known = _known_ids(session, package.endpoint, rows, by_key)
     receipts: list[dict[str, object]] = []
     accepted: list[dict[str, object]] = []
-    withdrawn: list[Outbox] = []
+    withdrawn: list[_Row] = []
     bare = any(_is_bare_duplicate(reply) for reply in by_key.values())
     called_before = bare and was_called_before(session, package)
     for row in rows:
@@ -86,7 +90,7 @@ def apply_receipts(session: Session, package: Package, replies: Iterable[Receipt
             if row.family == "withdrawal":
                 withdrawn.append(row)
         else:
-            _settle(session, row, reply, tally, at)
+            _settle(session, session.get_one(Outbox, row.id), reply, tally, at)
         receipts.append(_receipt(row, reply, at))
     update_rows(session, accepted)
     if receipts:
@@ -97,7 +101,7 @@ def apply_receipts(session: Session, package: Package, replies: Iterable[Receipt
     return tally
 
 
-def _by_key(rows: Sequence[Outbox], replies: Iterable[ReceiptReply], tally: Tally) -> dict[str, ReceiptReply]:
+def _by_key(rows: Sequence[_Row], replies: Iterable[ReceiptReply], tally: Tally) -> dict[str, ReceiptReply]:
     """Idempotency key → what was said about that row; what was said about others is counted and not believed."""
     records = {row.idempotency_key: row for row in rows}
     by_key: dict[str, ReceiptReply] = {}
@@ -118,7 +122,7 @@ def _agree(one: ReceiptReply, other: ReceiptReply) -> bool:
     return one.upper_id == other.upper_id and one.result == other.result
 
 
-def _contradiction(row: Outbox) -> ReceiptReply:
+def _contradiction(row: _Row) -> ReceiptReply:
     return ReceiptReply(row.record_key, row.idempotency_key, CONTRADICTORY, "other", None, None, CONTRADICTION, None)
 
 
@@ -138,20 +142,19 @@ class _KnownIds:
     owner: dict[str, str]
     shared: frozenset[str]
 
-    def contradicts(self, row: Outbox, reply: ReceiptReply) -> bool:
+    def contradicts(self, row: _Row, reply: ReceiptReply) -> bool:
         """Whether a receipt says that a record was accepted under the id of another one."""
         if reply.meaning not in {"accepted", "duplicate"} or reply.upper_id is None:
             return False
         return reply.upper_id in self.shared or (reply.meaning == "accepted" and self.belongs_to_another(row, reply))
 
-    def belongs_to_another(self, row: Outbox, reply: ReceiptReply) -> bool:
+    def belongs_to_another(self, row: _Row, reply: ReceiptReply) -> bool:
         """Whether the ledger knows the id of a receipt as that of another record."""
-        return self.owner.get(reply.upper_id or "", row.record_key) != row.record_key
+        key: str = row.record_key
+        return self.owner.get(reply.upper_id or "", key) != key
 
 
-def _known_ids(
-    session: Session, endpoint: str, rows: Sequence[Outbox], by_key: Mapping[str, ReceiptReply]
-) -> _KnownIds:
+def _known_ids(session: Session, endpoint: str, rows: Sequence[_Row], by_key: Mapping[str, ReceiptReply]) -> _KnownIds:
     accepted = select(Outbox.record_key, Outbox.upper_id).where(
         Outbox.endpoint == endpoint, Outbox.accepted_at.is_not(None), Outbox.upper_id.is_not(None)
     )
@@ -169,7 +172,7 @@ def _known_ids(
     )
 
 
-def _ids_of_duplicates(session: Session, endpoint: str, duplicates: Sequence[Outbox]) -> dict[int, str]:
+def _ids_of_duplicates(session: Session, endpoint: str, duplicates: Sequence[_Row]) -> dict[int, str]:
     """Row id → the id under which the endpoint shows the record; of a version, under which it shows that content.
 
     That an older version was accepted does not say that the newer one is there, nor does one that was withdrawn.
@@ -200,7 +203,7 @@ def _code(reply: ReceiptReply) -> str:
     return ":".join(part for part in (reply.result, reply.rule_code) if part)[:40]
 
 
-def _withdraw_versions(session: Session, withdrawals: Sequence[Outbox], at: datetime) -> None:
+def _withdraw_versions(session: Session, withdrawals: Sequence[_Row], at: datetime) -> None:
     for row in withdrawals:
         session.execute(
             update(Outbox)
@@ -216,21 +219,19 @@ def _withdraw_versions(session: Session, withdrawals: Sequence[Outbox], at: date
         )
 
 
-def _was_sent_before(package: Package, row: Outbox) -> bool:
+def _was_sent_before(package: Package, row: _Row) -> bool:
     """Whether an earlier package may have brought the row to the receiver."""
     return row.sent_at is not None and package.offered_at is not None and row.sent_at < package.offered_at
 
 
-def _is_accepted(
-    row: Outbox, reply: ReceiptReply, known: _KnownIds, upper_id: str | None, offered_before: bool
-) -> bool:
+def _is_accepted(row: _Row, reply: ReceiptReply, known: _KnownIds, upper_id: str | None, offered_before: bool) -> bool:
     if reply.meaning != "duplicate":
         return reply.meaning == "accepted"
     return not known.belongs_to_another(row, reply) and (upper_id is not None or offered_before)
 
 
-def _accept(row: Outbox, reply: ReceiptReply, upper_id: str | None, tally: Tally, at: datetime) -> dict[str, object]:
-    """The columns of a row that the receiver has accepted. The object is left as it was: nobody looks at it again."""
+def _accept(row: _Row, reply: ReceiptReply, upper_id: str | None, tally: Tally, at: datetime) -> dict[str, object]:
+    """The columns of a row that the receiver has accepted."""
     if reply.meaning == "accepted":
         tally.accepted += 1
     else:
@@ -259,7 +260,7 @@ def _settle(session: Session, row: Outbox, reply: ReceiptReply, tally: Tally, at
     tally.rejected += 1
 
 
-def _receipt(row: Outbox, reply: ReceiptReply, at: datetime) -> dict[str, object]:
+def _receipt(row: _Row, reply: ReceiptReply, at: datetime) -> dict[str, object]:
     return {
         "outbox_id": row.id,
         "at": at,
