@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 
 from tests.chaos.world import STEPS, Step, World
 
-# A command that dies at so many moments without getting anywhere would never end.
-MOST_DEATHS = 40
-
 
 @dataclass(frozen=True)
 class Extent:
@@ -61,7 +58,8 @@ def walk(world: World, points: frozenset[str] = frozenset(), moments: random.Ran
         if moments is not None:
             told.moments += _cut_short(world, step, moments.uniform(0.05, 2.0))
             told.hear(world)
-        for _ in range(MOST_DEATHS):
+        # Each death is one at another point, so there are as many starts as points, and the one that ends.
+        for _ in range(len(points) + 1):
             process = world.start(step, points - frozenset(told.died))
             process.join()
             told.hear(world)
