@@ -253,8 +253,8 @@ def test_a_time_out_after_the_receiver_stored_the_package_doubles_nothing(
 ) -> None:
     for number in range(3):
         shop.queue(f"p{number}")
-    receiver.misbehaviour.set("lose_answer", Ration(times=1, seconds=1.0))
-    result = send(shop, timeout_seconds=0.4)
+    receiver.misbehaviour.set("lose_answer", Ration(times=1, seconds=3.0))
+    result = send(shop, timeout_seconds=2.0)
     assert (result.accepted, result.duplicate) == (3, 0)
     assert outcomes(shop)[:2] == ["submit ambiguous", "inquire answered"]
     assert [line["updates"] for line in receiver.held()] == [0, 0, 0]

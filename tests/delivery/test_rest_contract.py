@@ -310,9 +310,9 @@ def test_what_a_submission_is_told_and_what_became_of_it(
     status: int | None,
     stored: bool,
 ) -> None:
-    misbehaviour.set(kind, Ration(times=1, seconds=1.0))
+    misbehaviour.set(kind, Ration(times=1, seconds=3.5))
     outgoing = package("p", message("a"), message("b"))
-    with adapter(url, timeout_seconds=0.5) as impatient, pytest.raises(Trouble) as caught:
+    with adapter(url, timeout_seconds=2.5) as impatient, pytest.raises(Trouble) as caught:
         impatient.submit(outgoing)
     assert (caught.value.kind, caught.value.status) == (trouble, status)
     assert to.inquire(outgoing) == Inquiry("taken" if stored else "unknown")
