@@ -28,9 +28,14 @@ def records(context: Context) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def outbox(context: Context) -> list[tuple[Any, ...]]:
-    """What is owed to whom, without instants and attempts."""
+    """What is owed to whom, without instants and attempts.
+
+    Of what acts owe, the place of the act among them stands for the key: that is made from the number of the act, and a
+    database leaves out numbers where a transaction did not come to its end.
+    """
     with context.ledger.read() as session:
         rows = session.scalars(select(Outbox)).all()
+    places = {act: f"act {place}" for place, act in enumerate(sorted({row.act for row in rows if row.act}), start=1)}
     return sorted(
         (
             row.endpoint,
@@ -41,7 +46,7 @@ def outbox(context: Context) -> list[tuple[Any, ...]]:
             row.operation,
             str(row.deadline),
             row.deadline_provisional,
-            row.idempotency_key,
+            places.get(row.act, row.idempotency_key),
             row.withheld_reason,
         )
         for row in rows
