@@ -35,6 +35,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { echo "$(PYTHON) cannot make virtual environments; install its venv module" >&2; exit 1; }
 	$(BIN)/python -m pip install -qq --require-hashes --no-deps --requirement requirements.lock
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@# Where Python is told to leave no compiled files, every command and every task would compile our rooms again.
+	$(BIN)/python -m compileall -qq -j 0 pipelines dags
 	@touch $@
 
 run: $(STAMP) ## run one night through the Airflow DAGs over data_samples (DATE=YYYY-MM-DD)

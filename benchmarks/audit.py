@@ -112,7 +112,7 @@ def fill(context: Context, original: str) -> None:
                     added.append(AddAction(inner, new["bytes"], values, 0, True, "{}"))
         place = 1_000 + number
         tables[Batch].append({"id": place, "feed": feed, "business_date": day, "run": name})
-        told = {"id": name, "batch_id": place, "feed": feed, "business_date": day}
+        told = {"id": name, "batch_id": place, "feed": feed, "business_date": day, "publication": number % DAYS + 1}
         tables[Run].append(columns(run) | told)
         tables[Extract].append(columns(extract) | {"id": place, "run": name, "sha256": sha, "bytes": len(sent)})
         contents.append((name, content))

@@ -62,7 +62,7 @@ def main(csv: str, folder: str) -> None:
             with meter.part(part):
                 run_batch(context, FEED, DAY)
             shares[part + IN_THE_LEDGER] = watch.seconds
-    meter.print(shares)
+    meter.print(shares=shares)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ START_SECONDS = 180.0
 # Whoever writes asks for that at the beginning and waits this long for the one before: who began to read first and then
 # finds that another one has written is told at once that the database is locked, and a task or a command is lost.
 SQLITE_MANNERS = "timeout=60&isolation_level=IMMEDIATE"
+# Airflow imports ``airflow_local_settings`` from wherever Python finds it.
+LOCAL_SETTINGS = Path(__file__).resolve().parent / "config"
 PRELOADED = (
     "airflow.executors.local_executor",
     "pipelines.quality.great_expectations_engine",
@@ -114,8 +116,10 @@ class AirflowService:
         else:
             settings["DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{self.sqlite_file}?{SQLITE_MANNERS}"
         local = "127.0.0.1,localhost"
+        paths = [str(LOCAL_SETTINGS), os.environ.get("PYTHONPATH", "")]
         return {
             **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
             "AIRFLOW_HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -36,7 +36,7 @@ def rejected_rows(session: Session, chosen: Chosen) -> Sequence[Outbox]:
     """The chosen rows that are still rejected, oldest first.
 
     A row with a later one about the same record is left out: the later one says more, and the receiver must not get an
-    older state after a newer one.
+    older state after a newer one. So is one that was set aside because another feed has reported the record.
     """
     later = aliased(Outbox)
     replaced = (
@@ -45,7 +45,11 @@ def rejected_rows(session: Session, chosen: Chosen) -> Sequence[Outbox]:
         .exists()
     )
     query = select(Outbox).where(
-        Outbox.endpoint == chosen.endpoint, Outbox.rejected_at.is_not(None), Outbox.accepted_at.is_(None), ~replaced
+        Outbox.endpoint == chosen.endpoint,
+        Outbox.rejected_at.is_not(None),
+        Outbox.accepted_at.is_(None),
+        Outbox.withheld_at.is_(None),
+        ~replaced,
     )
     return session.scalars(query.where(*_conditions(chosen)).order_by(Outbox.deadline, Outbox.id)).all()
 

@@ -1,4 +1,4 @@
-"""DuckDB sessions: one in-memory database per task, offline, with the macros of ``macros/`` loaded."""
+"""DuckDB sessions: one in-memory database per task, offline, with the macros of ``macros/``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
 from pipelines.engine.drafts import workplace
+from pipelines.engine.macro_library import create_macros, forget_macro_file, macro_file
 from pipelines.errors import GuijiError, StorageError
 
 _MISSING = ("No files found", "No such file")
 _MEGABYTES = {"MiB": 1.05, "GiB": 1073.7, "TiB": 1_099_511.6}
-MACRO_FOLDER = Path(__file__).parent / "macros"
 # What a session, and whoever writes a workbook beside one, puts into the scratch folder for as long as it lasts.
 DRAFTS = ("duck-*", "workbook-*")
 Parameters = Sequence[Any] | Mapping[str, Any] | None
@@ -171,6 +170,19 @@ class Session:
         return int(written)
 
     @contextmanager
+    def unoptimized(self) -> Iterator[None]:
+        """Plans as they are written, for what runs inside: hundreds of expressions over the rows of one table.
+
+        Looking for something better takes longer than such a statement over thousands of rows, and what is found (the
+        common parts of expressions, worked out beforehand for every row) is slower over a million as well.
+        """
+        self.execute("PRAGMA disable_optimizer")
+        try:
+            yield
+        finally:
+            self.execute("PRAGMA enable_optimizer")
+
+    @contextmanager
     def memory_at_most(self, megabytes: int) -> Iterator[None]:
         """Less memory for what runs inside, unless the session has less anyway.
 
@@ -200,11 +212,6 @@ def file_literal(path: Path) -> str:
     return literal(glob.escape(str(path)))
 
 
-@cache
-def _macro_texts() -> tuple[str, ...]:
-    return tuple(path.read_text(encoding="utf-8") for path in sorted(MACRO_FOLDER.glob("*.sql")))
-
-
 @contextmanager
 def session(scratch: Path | None = None, *, threads: int = 2, memory_limit: str = "2GB") -> Iterator[Session]:
     """Open an in-memory session that spills to a folder of its own under ``scratch``.
@@ -212,9 +219,18 @@ def session(scratch: Path | None = None, *, threads: int = 2, memory_limit: str 
     Extensions can neither be installed nor loaded on the side: no step fetches anything at run time.
     """
     with _spill(scratch) as spill, _connection(spill, threads, memory_limit) as connection:
-        for text in _macro_texts():
-            connection.execute(text)
+        _load_macros(connection, scratch)
         yield Session(connection, memory_limit)
+
+
+def _load_macros(connection: duckdb.DuckDBPyConnection, scratch: Path | None) -> None:
+    try:
+        connection.execute(f"ATTACH {literal(str(macro_file(scratch)))} AS macros (READ_ONLY)")
+        connection.execute("SET search_path = 'memory.main,macros.main'")
+    except (OSError, duckdb.Error):
+        # A full disk or a damaged file: the session does without it.
+        forget_macro_file(scratch)
+        create_macros(connection)
 
 
 @contextmanager

@@ -78,7 +78,8 @@ def connect(account: Account, seconds: float) -> tuple[Transport, NamesAsBytes]:
         raise trouble(error, seconds) from error
     transport = Transport(connection)
     transport.set_log_channel(_LOG)
-    transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = seconds
+    # One clock only, ``cut_after``: the library's own ends in the same moment, and calls a silent server a cut line.
+    transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = 2 * seconds
     try:
         with cut_after(seconds, connection.fileno):
             _greet(transport, seconds, account)
@@ -114,7 +115,7 @@ def _greet(transport: Transport, seconds: float, account: Account) -> None:
     options = transport.get_security_options()
     options.key_types = sorted(options.key_types, key=lambda kind: _plain(kind) not in keys)
     try:
-        transport.start_client(timeout=seconds)
+        transport.start_client()
         shown = transport.get_remote_server_key()
     except IncompatiblePeer as error:
         raise account.error(
@@ -177,7 +178,7 @@ def _log_in(transport: Transport, account: Account) -> None:
 
 def _open_client(transport: Transport, seconds: float) -> NamesAsBytes:
     try:
-        channel = transport.open_session(timeout=seconds)
+        channel = transport.open_session()
         channel.settimeout(seconds)
         channel.invoke_subsystem("sftp")
         return NamesAsBytes(channel)

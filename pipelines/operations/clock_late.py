@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.deadlines.attribution import PARTIES, Handover, Party, attribute
@@ -16,10 +16,10 @@ from pipelines.deadlines.clock import BEIJING_TIME, deadline_instant
 from pipelines.deadlines.policies import DeadlinePolicy, Policies, load_policies
 from pipelines.engine.duck import Session, file_literal
 from pipelines.ledger.database import now
-from pipelines.ledger.models import Batch, DeliveryFinding, Outbox
+from pipelines.ledger.models import Batch, Outbox
 from pipelines.operations.attempts import run_folder
 from pipelines.operations.cases import CASES_FILE
-from pipelines.operations.clock_rows import overtaken
+from pipelines.operations.clock_rows import overtaken, waits_for_a_person
 from pipelines.operations.clock_timelines import Arrivals, Quarantine, of_rows, outages, utc
 from pipelines.operations.context import Context
 from pipelines.records.reading import hidden_runs
@@ -209,11 +209,10 @@ def _published(
 def _set_aside(session: LedgerSession, chains: Sequence[_Chain]) -> set[int]:
     """Rows that nobody has to send: overtaken by something newer, or withheld without a rule and without a finding."""
     quiet = [chain[-1].id for chain in chains if chain[-1].withheld_at is not None and not chain[-1].withheld_rule]
-    has_finding = exists().where(DeliveryFinding.outbox_id == Outbox.id)
     found: set[int] = set()
     for start in range(0, len(quiet), 500):
         part = quiet[start : start + 500]
-        found.update(session.scalars(select(Outbox.id).where(Outbox.id.in_(part), ~has_finding)))
+        found.update(session.scalars(select(Outbox.id).where(Outbox.id.in_(part), ~waits_for_a_person())))
     last = {chain[-1].id for chain in chains if chain[-1].accepted_at is None}
     if last:
         found |= last.intersection(session.scalars(overtaken()))

@@ -107,9 +107,14 @@ def owed(context: Context, policies: Policies) -> ColumnElement[bool]:
     has reported it, or the endpoint does not show what would be withdrawn.
     """
     public = [name for name, endpoint in context.catalogue.endpoints.items() if endpoint.audience == "public"]
-    has_finding = exists().where(DeliveryFinding.outbox_id == Outbox.id)
-    is_wanted = or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None), has_finding)
+    is_wanted = or_(Outbox.withheld_at.is_(None), Outbox.withheld_rule.is_not(None), waits_for_a_person())
     return and_(Stops(policies, public).running(), is_wanted, Outbox.id.not_in(overtaken()))
+
+
+def waits_for_a_person() -> ColumnElement[bool]:
+    """Whether a withheld row could not be sent; the finding of one that was rejected tells of another feed's loss."""
+    has_finding = exists().where(DeliveryFinding.outbox_id == Outbox.id)
+    return and_(has_finding, Outbox.rejected_at.is_(None))
 
 
 def earlier_rows() -> Subquery:

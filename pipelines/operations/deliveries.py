@@ -21,7 +21,7 @@ from pipelines.operations.deadline_changes import keep_deadlines_current
 from pipelines.operations.delivery_tasks import refresh_delivery_tasks
 from pipelines.operations.record_acts import set_withdrawn_aside
 from pipelines.operations.restored import require_compared
-from pipelines.records.consolidation import Settled, consolidate
+from pipelines.records.consolidation import Settled, consolidate, set_rejected_aside
 from pipelines.records.reading import load_versions
 
 Progress = Callable[[str, int, int], None]
@@ -81,6 +81,9 @@ def deliver_to_all(
             results[name] = ended.result()
         except GuijiError as error:
             problems[name] = error
+    # What was under way when another feed's report of the same decision came is known to be rejected by now.
+    for category in context.stores:
+        set_rejected_aside(context.ledger, category, [one.endpoint for one in chosen])
     refresh_delivery_tasks(context, by="delivery")
     return Deliveries(results, problems)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.delivery.packing import BY_HAND
@@ -106,7 +106,9 @@ def _emptied(task: Task, today: date) -> Standing:
 
 
 def _rejected(feed: str) -> Select[*tuple[Any, ...]]:
-    is_open = _is_open(Outbox.accepted_at.is_(None))
+    # Rejected and set aside: another feed reported it, and has to mend what there is to mend.
+    is_ours = or_(Outbox.rejected_at.is_(None), Outbox.withheld_at.is_(None))
+    is_open = _is_open(and_(Outbox.accepted_at.is_(None), is_ours))
     found = DeliveryFinding.found_at
     name = (
         DeliveryFinding.endpoint,

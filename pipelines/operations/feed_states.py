@@ -240,20 +240,21 @@ def _backfill_command(feed: str, first: date, last: date) -> str:
 
 def _facts(session: LedgerSession, codes: Sequence[str], today: date) -> _Facts:
     newest = newest_runs(session, codes)
-    good_days: dict[str, list[date]] = defaultdict(list)
-    for code, good in session.execute(_good_batches(codes).where(Batch.business_date >= today - DAY * HABIT_DAYS)):
-        good_days[code].append(good)
-    lacking = [code for code in newest if code not in good_days]
+    good: dict[str, dict[date, str]] = defaultdict(dict)
+    for code, day, run in session.execute(_good_batches(codes).where(Batch.business_date >= today - DAY * HABIT_DAYS)):
+        good[code][day] = run
+    lacking = [code for code in newest if code not in good]
     if lacking:
-        last = _good_batches(lacking).subquery()
-        oldest = select(last.c.feed, func.max(last.c.business_date)).group_by(last.c.feed)
-        good_days.update({code: [good] for code, good in session.execute(oldest)})
-    for days in good_days.values():
-        days.sort()
+        batches = _good_batches(lacking)
+        found = batches.subquery()
+        oldest = select(found.c.feed, func.max(found.c.business_date)).group_by(found.c.feed)
+        for code, day, run in session.execute(batches.where(tuple_(Batch.feed, Batch.business_date).in_(oldest))):
+            good[code][day] = run
+    good_days = {code: sorted(days) for code, days in good.items()}
     return _Facts(
         newest,
         good_days,
-        _published(session, [(code, days[-1]) for code, days in good_days.items()]),
+        _runs(session, [good[code][days[-1]] for code, days in good_days.items()]),
         _unpublished(session, codes, today - DAY * GAP_DAYS),
         _stuck(session, [code for code, run in newest.items() if run.state not in {"published", "unchanged"}]),
         _held(session, codes, today - DAY * GAP_DAYS),
@@ -284,19 +285,18 @@ _COLUMNS = (
 )
 
 
-def _good_batches(codes: Sequence[str]) -> Select[str, date]:
-    """(feed, business date) of published batches that had rows."""
+def _good_batches(codes: Sequence[str]) -> Select[str, date, str]:
+    """(feed, business date, published run) of batches that had rows."""
     return (
-        select(Batch.feed, Batch.business_date)
+        select(Batch.feed, Batch.business_date, Run.id)
         .join(Run, Run.id == Batch.run)
         .where(Batch.feed.in_(codes), or_(Run.rows_decoded > 0, Run.lines_undecoded > 0))
     )
 
 
-def _published(session: LedgerSession, batches: Sequence[tuple[str, date]]) -> dict[str, Run]:
-    """The published runs of batches, by feed."""
-    query = select(Run).join(Batch, Batch.run == Run.id)
-    query = query.where(tuple_(Batch.feed, Batch.business_date).in_(batches))
+def _runs(session: LedgerSession, runs: Sequence[str]) -> dict[str, Run]:
+    """Runs by feed, one a feed."""
+    query = select(Run).where(Run.id.in_(runs))
     return {run.feed: run for run in session.scalars(query.options(load_only(*_COLUMNS)))}
 
 

@@ -13,7 +13,7 @@ from pipelines.catalogue.categories import Category
 from pipelines.engine.duck import Session, identifier, literal
 from pipelines.errors import CatalogueError
 from pipelines.quality.checks import check_of
-from pipelines.quality.compile import parameters, refuse_faulty
+from pipelines.quality.compile import naming_faulty, parameters
 from pipelines.quality.facts import FACTS, create_plain_facts
 from pipelines.quality.rules import Rule, Suite
 from pipelines.quality.suite import load_rules
@@ -66,7 +66,6 @@ def find_refusals(session: Session, suite: Suite, category: Category, business_d
     session.execute(f"CREATE OR REPLACE TEMP VIEW {_STANDARD} AS SELECT {beside}, {fields} FROM {identifier(versions)}")
     create_plain_facts(session, category, _STANDARD)
     checks = [check_of(rule, parameters(business_date)) for rule in suite.rules]
-    refuse_faulty(session, suite.rules, checks)
     first = " ".join(
         f"WHEN {check.broken} THEN {literal(rule.code)}" for rule, check in zip(suite.rules, checks, strict=True)
     )
@@ -74,11 +73,12 @@ def find_refusals(session: Session, suite: Suite, category: Category, business_d
         f"WHEN {literal(rule.code)} THEN {literal(f'{rule.code} {rule.message_zh} ({rule.message_en})')}"
         for rule in suite.rules
     )
-    session.execute(
-        f"CREATE OR REPLACE TABLE {REFUSALS} AS "
-        f"SELECT {beside}, rule, left(CASE rule {texts} END, {_LONGEST_REASON}) AS reason "
-        f"FROM (SELECT {beside}, CASE {first} END AS rule FROM {FACTS}) WHERE rule IS NOT NULL"
-    )
+    with naming_faulty(session, suite.rules, checks):
+        session.execute(
+            f"CREATE OR REPLACE TABLE {REFUSALS} AS "
+            f"SELECT {beside}, rule, left(CASE rule {texts} END, {_LONGEST_REASON}) AS reason "
+            f"FROM (SELECT {beside}, CASE {first} END AS rule FROM {FACTS}) WHERE rule IS NOT NULL"
+        )
     return session.count(REFUSALS)
 
 

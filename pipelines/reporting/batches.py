@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from pipelines.ledger.models import Outbox, Run
@@ -37,10 +37,11 @@ def first_taken() -> ScalarSelect[datetime | None]:
     (domain reference 5.3): the correction has the deadline of the decision and met it if the first version did.
     """
     other = aliased(Outbox)
+    # SQLite would look for the least of a bare column in the order of an index of all deliveries of the endpoint.
+    accepted = case((other.family == "content", other.accepted_at))
     return (
-        select(func.min(other.accepted_at))
+        select(func.min(accepted))
         .where(other.endpoint == Outbox.endpoint, other.feed == Outbox.feed, other.record_key == Outbox.record_key)
-        .where(other.family == "content")
         .scalar_subquery()
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Date, DateTime, and_, case, column, func, or_, select, true, values
+from sqlalchemy import and_, case, func, select, true
 from sqlalchemy.orm import Session as LedgerSession
 
 from pipelines.catalogue.figure_profiles import Clock
@@ -19,8 +19,6 @@ from pipelines.reporting.batches import first_taken, of_batch, published_runs
 # What a measure calls the records whose decision is older than any limit.
 EARLIER = "earlier"
 _SOURCE = "profile of figures"
-# SQLite takes 32,766 parameters in a statement; two belong to each day.
-_DAYS_AT_ONCE = 2_000
 
 
 def timing_counts(
@@ -80,28 +78,20 @@ def _by_acceptance(
     wanted = and_(of_batch(run), Outbox.act == 0, which)
     if clock.endpoint is not None:
         wanted = and_(wanted, Outbox.endpoint == clock.endpoint)
-    days = sorted(ledger.scalars(select(Outbox.decision_date).where(wanted).distinct()))
-    taken = func.coalesce(case((Outbox.version == 1, Outbox.accepted_at)), first_taken())
+    taken = func.coalesce(case((Outbox.version == 1, Outbox.accepted_at)), first_taken()).label("taken")
+    asked = select(Outbox.decision_date, taken).where(wanted).subquery()
+    found = ledger.execute(
+        select(asked.c.decision_date, asked.c.taken, func.count()).group_by(asked.c.decision_date, asked.c.taken)
+    )
+    over: dict[date, datetime] = {}
     counts = {"all": 0, "on_time": 0, "late": 0, "open": 0}
-    for start in range(0, len(days), _DAYS_AT_ONCE):
-        over = [
-            (day, deadline_instant(deadline(calendar, policy, day).date).astimezone(UTC).replace(tzinfo=None))
-            for day in days[start : start + _DAYS_AT_ONCE]
-        ]
-        limits = values(column("decision_date", Date), column("over_at", DateTime), name="limits").data(over).cte()
-        was_late = or_(taken >= limits.c.over_at, and_(taken.is_(None), limits.c.over_at <= at))
-        total, on_time, late = ledger.execute(
-            select(
-                func.count(),
-                func.count().filter(taken < limits.c.over_at),
-                func.count().filter(was_late),
-            )
-            .select_from(Outbox)
-            .join(limits, limits.c.decision_date == Outbox.decision_date)
-            .where(wanted)
-        ).one()
-        counts["all"] += total
-        counts["on_time"] += on_time
-        counts["late"] += late
-        counts["open"] += total - on_time - late
+    for day, taken_at, rows in found:
+        if day not in over:
+            over[day] = deadline_instant(deadline(calendar, policy, day).date).astimezone(UTC).replace(tzinfo=None)
+        if taken_at is None:
+            state = "late" if over[day] <= at else "open"
+        else:
+            state = "on_time" if taken_at < over[day] else "late"
+        counts["all"] += rows
+        counts[state] += rows
     return counts

@@ -34,7 +34,7 @@ def test_names_and_texts_are_quoted(text: str) -> None:
         assert duck.rows(f"SELECT {identifier(text)} FROM t") == [(text,)]
 
 
-def test_the_scratch_folder_is_left_empty(tmp_path: Path) -> None:
+def test_nothing_stays_in_the_scratch_folder_but_the_macros(tmp_path: Path) -> None:
     with session(tmp_path) as duck:
         duck.rows("SELECT 1")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.suffix for path in tmp_path.iterdir()] == [".duckdb"]

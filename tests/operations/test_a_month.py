@@ -218,7 +218,7 @@ def test_tasks_have_lived_their_lives(month: Life) -> None:
 def test_every_stored_decision_is_owed_exactly_once(month: Life) -> None:
     """604 and 575 decisions; the waived row came a second time unchanged and is not owed again."""
     with month.context.ledger.read() as ledger:
-        owed = dict(ledger.execute(select(Outbox.feed, func.count()).group_by(Outbox.feed)).tuples().all())
+        owed = dict(ledger.execute(select(Outbox.feed, func.count()).group_by(Outbox.feed)).all())
         twice = select(Outbox.record_key).group_by(Outbox.record_key).having(func.count() > 1)
         assert ledger.scalars(twice).all() == []
     # Only the first department's feed names an endpoint.

@@ -53,7 +53,7 @@ def test_a_department_checks_its_file_and_nothing_is_stored(tmp_path: Path, inst
         assert session.scalar(select(func.count()).select_from(Run)) == 0
         assert session.scalar(select(func.count()).select_from(Outbox)) == 0
     assert not list(context.settings.home_path.glob("landing/**/*"))
-    assert not list(context.settings.home_path.glob("scratch/*"))
+    assert [path.suffix for path in context.settings.home_path.glob("scratch/*")] == [".duckdb"], "only the macros"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pipelines.catalogue.catalogue import load_catalogue
 from pipelines.engine.duck import Session, session
 from pipelines.ledger.database import Ledger, migrate, now, open_ledger
 from pipelines.ledger.models import Batch, ConsolidatedRun, Consolidation, Outbox, Run
-from pipelines.records.consolidation import Settled, consolidate
+from pipelines.records.consolidation import Settled, consolidate, set_rejected_aside
 from pipelines.records.reading import create_history, current, load_versions, record_history
 from pipelines.records.run_table import RunTable
 from pipelines.records.store import RecordStore
@@ -169,26 +169,40 @@ def test_versions_are_loaded_by_name_and_histories_whole(duck: Session, store: R
     assert [row["version"] for row in record_history(duck, store, ledger, "a")] == [1, 2]
 
 
-def queue(ledger: Ledger, feed: str, run: str) -> None:
+def queue(ledger: Ledger, feed: str, run: str, endpoint: str = "province", version: int = 1, **values: Any) -> None:
     with ledger.write() as ledger_session:
         ledger_session.add(
             Outbox(
-                endpoint="province",
+                endpoint=endpoint,
                 category=CATEGORY.category,
                 feed=feed,
                 run=run,
                 record_key="a",
-                version=1,
+                version=version,
                 content_hash="c",
                 operation="new",
                 business_date=MONDAY,
                 decision_date=MONDAY,
                 deadline=WEDNESDAY,
                 deadline_provisional=False,
-                idempotency_key=feed,
+                idempotency_key=f"{endpoint} {feed} {version} {values.get('act', 0)}",
                 queued_at=now(),
+                **values,
             )
         )
+
+
+def owed(ledger: Ledger) -> list[tuple[str, str, int]]:
+    """Endpoint, feed and version of what has not been set aside."""
+    query = select(Outbox).where(Outbox.withheld_at.is_(None)).order_by(Outbox.id)
+    with ledger.read() as ledger_session:
+        return [(row.endpoint, row.feed, row.version) for row in ledger_session.scalars(query)]
+
+
+def settled_pairs(ledger: Ledger) -> list[tuple[str, str]]:
+    """Losing and surviving feeds as the ledger has them."""
+    with ledger.read() as ledger_session:
+        return [(one.losing_feed, one.surviving_feed) for one in ledger_session.scalars(select(Consolidation))]
 
 
 @pytest.mark.parametrize(
@@ -213,10 +227,79 @@ def test_one_decision_of_two_feeds_is_owed_once(
     settled = consolidate(duck, store, ledger, priorities)
     assert [(one.record_key, one.surviving_feed) for one in settled] == [("a", survivor)]
     assert consolidate(duck, store, ledger, priorities) == []
-    with ledger.read() as ledger_session:
-        owed = list(ledger_session.scalars(select(Outbox).where(Outbox.withheld_at.is_(None))))
-        assert [row.feed for row in owed] == [survivor]
-        assert len(list(ledger_session.scalars(select(Consolidation)))) == 1
+    assert owed(ledger) == [("province", survivor, 1)]
+    assert len(settled_pairs(ledger)) == 1
+
+
+def test_the_losing_feed_delivers_where_the_surviving_one_does_not(
+    duck: Session, store: RecordStore, ledger: Ledger
+) -> None:
+    for feed, run, endpoints in (("f", "r1", ("province", "county")), ("g", "r2", ("province",))):
+        write(duck, store, ledger, run, feed, MONDAY, [{"record_key": "a"}])
+        for endpoint in endpoints:
+            queue(ledger, feed, run, endpoint)
+    consolidate(duck, store, ledger, {"g": 10})
+    assert owed(ledger) == [("county", "f", 1), ("province", "g", 1)]
+
+
+def test_changed_priorities_leave_no_record_without_a_feed(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    for feed in ("f", "g"):
+        write(duck, store, ledger, f"{feed}1", feed, MONDAY, [{"record_key": "a"}])
+        queue(ledger, feed, f"{feed}1")
+    consolidate(duck, store, ledger, {})
+    assert (owed(ledger), settled_pairs(ledger)) == ([("province", "f", 1)], [("g", "f")])
+    # From now on the other feed comes first; its version was set aside, so that the first one's still goes out.
+    write(duck, store, ledger, "f2", "f", TUESDAY, [{"record_key": "a", "version": 2}])
+    queue(ledger, "f", "f2", version=2)
+    consolidate(duck, store, ledger, {"g": 10})
+    assert (owed(ledger), settled_pairs(ledger)) == ([("province", "f", 1), ("province", "f", 2)], [("f", "g")])
+    write(duck, store, ledger, "g2", "g", WEDNESDAY, [{"record_key": "a", "version": 2}])
+    queue(ledger, "g", "g2", version=2)
+    consolidate(duck, store, ledger, {"g": 10})
+    assert (owed(ledger), settled_pairs(ledger)) == ([("province", "g", 2)], [("f", "g")])
+
+
+def test_a_withdrawal_goes_out_whichever_feed_it_names(duck: Session, store: RecordStore, ledger: Ledger) -> None:
+    for feed in ("f", "g"):
+        write(duck, store, ledger, f"{feed}1", feed, MONDAY, [{"record_key": "a"}])
+    queue(ledger, "f", "f1", packaged_at=now(), sent_at=now(), accepted_at=now())
+    queue(ledger, "g", "g1")
+    queue(ledger, "f", "f1", act=1, family="withdrawal")
+    consolidate(duck, store, ledger, {"g": 10})
+    assert owed(ledger) == [("province", "f", 1), ("province", "g", 1), ("province", "f", 1)]
+
+
+def test_what_is_reinstated_is_not_lost_to_what_was_withdrawn_before(
+    duck: Session, store: RecordStore, ledger: Ledger
+) -> None:
+    for feed in ("f", "g"):
+        write(duck, store, ledger, f"{feed}1", feed, MONDAY, [{"record_key": "a"}])
+    queue(ledger, "g", "g1", packaged_at=now(), sent_at=now(), accepted_at=now(), withdrawn_at=now())
+    queue(ledger, "f", "f1", act=2)
+    consolidate(duck, store, ledger, {"g": 10})
+    assert owed(ledger) == [("province", "g", 1), ("province", "f", 1)]
+
+
+def test_what_was_rejected_of_the_losing_feed_is_set_aside_once_the_other_owes_it(
+    duck: Session, store: RecordStore, ledger: Ledger
+) -> None:
+    for endpoint in ("province", "county"):
+        write(duck, store, ledger, f"f {endpoint}", "f", MONDAY, [{"record_key": "a"}])
+        queue(ledger, "f", f"f {endpoint}", endpoint)
+    queue(ledger, "f", "f province", act=1, family="withdrawal")
+    with ledger.write() as ledger_session:
+        for row in ledger_session.scalars(select(Outbox)):
+            row.packaged_at = row.sent_at = row.rejected_at = now()
+    assert set_rejected_aside(ledger, CATEGORY.category, ["province", "county"]) == 0
+    write(duck, store, ledger, "g", "g", TUESDAY, [{"record_key": "a"}])
+    queue(ledger, "g", "g")
+    consolidate(duck, store, ledger, {"g": 10})
+    assert len(owed(ledger)) == 4
+    assert set_rejected_aside(ledger, CATEGORY.category, ["county"]) == 0
+    assert set_rejected_aside(ledger, CATEGORY.category, ["province", "county"]) == 1
+    assert set_rejected_aside(ledger, CATEGORY.category, ["province", "county"]) == 0
+    # A withdrawal that was refused is still to be brought about.
+    assert owed(ledger) == [("county", "f", 1), ("province", "f", 1), ("province", "g", 1)]
 
 
 def test_two_deliveries_may_consolidate_the_same_runs_at_once(

@@ -144,3 +144,36 @@ def test_the_business_date_against_the_day_of_publication(ledger: Ledger) -> Non
     assert timing(ledger, again, Clock(basis="published")) == (10, 6, 4, 0)
     assert timing(ledger, again, Clock(basis="first_received", include_updates=True)) == (19, 18, 1, 0)
     assert timing(ledger, again, Clock(basis="first_received", working_days=6)) == (10, 4, 6, 0)
+
+
+def test_what_it_takes_grows_with_the_batch_and_not_with_its_square(tmp_path: Path) -> None:
+    """Counted in steps of SQLite's machine: seconds say nothing on a busy computer."""
+
+    def steps(rows: int) -> int:
+        url = f"sqlite:///{tmp_path / str(rows)}.sqlite"
+        migrate(url)
+        ledger = open_ledger(url)
+        of = run(ledger)
+        for number in range(rows):
+            owe(ledger, of, f"{number}", None)
+        hundreds = 0
+
+        def count() -> None:
+            nonlocal hundreds
+            hundreds += 1
+
+        with ledger.read() as session:
+            driver = session.connection().connection.driver_connection
+            assert driver is not None
+            driver.set_progress_handler(count, 100)
+            assert timing_counts(session, of, Clock(basis="accepted_by_upper"), load_calendar(Settings()), AT) == {
+                "all": rows,
+                "on_time": 0,
+                "late": 0,
+                "open": rows,
+            }
+            driver.set_progress_handler(None, 100)
+        return hundreds
+
+    few, many = steps(200), steps(800)
+    assert many < 6 * few

@@ -124,7 +124,7 @@ def test_a_server_that_dies_in_every_attempt_is_named_and_nothing_is_landed(serv
 
 
 def test_a_server_that_is_down_or_silent_is_a_source_error(server: SftpServer, puller: Puller) -> None:
-    with OtherServer() as port, pytest.raises(SourceError, match=r"no (complete )?answer within 0.4 seconds"):
+    with OtherServer() as port, pytest.raises(SourceError, match="no complete answer within"):
         puller(port=port, timeout_seconds=0.4, retries={**QUICK, "attempts": 1})
     server.refuse()
     with pytest.raises(SourceError, match=rf"sftp://127.0.0.1:{server.port}/out: nobody listens there \(tried 4"):
