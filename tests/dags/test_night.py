@@ -207,6 +207,8 @@ def through_the_night(scheduler: Scheduler, environment: dict[str, str], interfa
     os.kill(pulling, signal.SIGKILL)
     interface.open.set()
 
+    # Rows that two days repeat belong to the day that is published first: here as by command, the earlier one.
+    scheduler.wait(lambda: scheduler.ended(f"feed_{FEED}", run_type="manual"), "the batch of the first day")
     first, last = TUESDAY.isoformat(), WEDNESDAY.isoformat()
     command = ["airflow", "backfill", "create", "--dag-id", f"feed_{FEED}", "--from-date", first, "--to-date", last]
     subprocess.run([*command, "--max-active-runs", "1"], env=environment, check=True, stdout=subprocess.DEVNULL)
